@@ -1,0 +1,125 @@
+package api
+
+import (
+	"reflect"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+// Object is what every stored kind is. Objects that come from the server, a list
+// or a watch are shared: copy before you change one.
+type Object interface {
+	runtime.Object
+	metav1.Object
+}
+
+// Resource is a row as the server and clients see it.
+type Resource struct {
+	GVK        schema.GroupVersionKind
+	GVR        schema.GroupVersionResource
+	Singular   string
+	Short      []string
+	Categories []string
+	Namespaced bool
+	Storage    string
+	Type       reflect.Type // the struct; nil for custom resources
+	Verbs      []string
+	Virtual    bool
+	Lazy       bool
+
+	RequireVersion bool
+	CreateOnUpdate bool
+
+	New     func() Object
+	NewList func() runtime.Object
+
+	Default        func(Object)
+	Prepare        func(Object)
+	PrepareUpdate  func(next, old Object)
+	Name           func(name string, prefix bool) []string
+	Validate       func(Object) field.ErrorList
+	ValidateUpdate func(next, old Object) field.ErrorList
+	Warn           func(next, old Object) []string
+	SpecChanged    func(next, old Object) bool // nil: no generation
+	Graceful       func(Object) int64
+
+	Status       *ResourceStatus
+	Scale        *ResourceScale
+	Subresources []Subresource
+
+	Columns []ResourceColumn
+	Fields  map[string]func(Object) string
+	Indexes map[string]func(Object) []string
+}
+
+// ResourceStatus is the status subresource of a row.
+type ResourceStatus struct {
+	Carry    func(dst, src Object)
+	Validate func(next, old Object) field.ErrorList
+	Prepare  func(next, old Object)
+}
+
+// ResourceScale is the scale subresource of a row.
+type ResourceScale struct {
+	Replicas    func(Object) int32
+	SetReplicas func(Object, int32)
+	Observed    func(Object) int32
+	Selector    func(Object) string
+}
+
+// AllVerbs are the verbs of a stored kind, as discovery lists them.
+var AllVerbs = []string{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}
+
+// IndexOwner is the index that every kind has: the UID of the controlling owner.
+const IndexOwner = "owner"
+
+// fill sets what follows from the rest, and what every kind has.
+func (r *Resource) fill() {
+	if r.Singular == "" {
+		r.Singular = strings.ToLower(r.GVK.Kind)
+	}
+	if r.Storage == "" {
+		r.Storage = r.GVR.Resource
+	}
+	if r.Verbs == nil {
+		r.Verbs = AllVerbs
+	}
+	if r.Name == nil {
+		r.Name = NameIsDNSSubdomain
+	}
+	r.Fields = map[string]func(Object) string{
+		"metadata.name": func(o Object) string { return o.GetName() },
+	}
+	if r.Namespaced {
+		r.Fields["metadata.namespace"] = func(o Object) string { return o.GetNamespace() }
+	}
+	r.Indexes = map[string]func(Object) []string{IndexOwner: func(o Object) []string {
+		if c := metav1.GetControllerOfNoCopy(o); c != nil {
+			return []string{string(c.UID)}
+		}
+		return nil
+	}}
+}
+
+// Key is where an object is stored: the key that kube-apiserver uses.
+func (r *Resource) Key(namespace, name string) string {
+	if r.Namespaced {
+		return "/registry/" + r.Storage + "/" + namespace + "/" + name
+	}
+	return "/registry/" + r.Storage + "/" + name
+}
+
+// Prefix is what the keys of a namespace (empty: all) start with.
+func (r *Resource) Prefix(namespace string) string {
+	if r.Namespaced && namespace != "" {
+		return "/registry/" + r.Storage + "/" + namespace + "/"
+	}
+	return "/registry/" + r.Storage + "/"
+}
+
+// GroupResource names the resource without its version, as errors print it.
+func (r *Resource) GroupResource() schema.GroupResource { return r.GVR.GroupResource() }
