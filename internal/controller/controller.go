@@ -6,7 +6,7 @@
 // Because a write is visible to its writer when the call returns, a Step never
 // sees a state older than its own last writes: there are no expectations and no caches here.
 //
-// Read this file, then engine.go, then replicaset/replicaset.go. The list of
+// Read this file, then engine.go, owner.go, then replicaset/replicaset.go. The list of
 // all controllers is in package controller/all.
 package controller
 
@@ -62,13 +62,26 @@ type Plan struct {
 	After time.Duration
 }
 
-// Action is one write. Exactly one of the fields that name an operation is set.
+// Action is one write. Exactly one of the fields that name an operation (up to
+// Fail) is set.
 type Action struct {
 	Create       api.Object
 	Update       api.Object
 	UpdateStatus api.Object
 	Delete       *Delete
 	Event        *Event
+	// SlowStart carries out independent actions: the first alone, then two at the
+	// same time, then four, and so on. When some of a batch fail, the later batches
+	// are not begun and the action fails with the first error: what is refused
+	// once is not asked for a thousand times.
+	SlowStart []Action
+	// Fail fails the step with this error: the end of an Else that first tells about the error.
+	Fail error
+
+	// Subresource makes Update one of a subresource other than status.
+	Subresource string
+	// Resource is the row of the object when its Go type does not tell (custom resources).
+	Resource *api.Resource
 	// Then gives further actions once the write is done, from its result (nil after a delete or an event).
 	Then func(result api.Object) []Action
 	// Else gives the actions instead of failing the step. When it returns nil, the

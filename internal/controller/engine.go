@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -23,9 +24,18 @@ type Engine struct {
 	Now    func() time.Time
 }
 
+// Queue holds the keys that wait for a step: each at most once, and none worked
+// on twice at the same time.
+type Queue[K comparable] = workqueue.TypedRateLimitingInterface[K]
+
+// NewQueue makes a queue. What fails waits 5 ms, then twice as long each time.
+func NewQueue[K comparable]() Queue[K] {
+	return workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[K](5*time.Millisecond, 1000*time.Second))
+}
+
 // Run runs one controller until the context ends.
 func (e *Engine) Run(ctx context.Context, s Spec) error {
-	q := workqueue.NewTypedRateLimitingQueue(workqueue.NewTypedItemExponentialFailureRateLimiter[Key](5*time.Millisecond, 1000*time.Second))
+	q := NewQueue[Key]()
 	defer q.ShutDown()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -38,53 +48,44 @@ func (e *Engine) Run(ctx context.Context, s Spec) error {
 	synced.Add(len(sources))
 	for _, w := range sources {
 		wg.Go(func() {
-			if err := e.follow(ctx, w, q, sync.OnceFunc(synced.Done)); err != nil && ctx.Err() == nil {
-				cancel(fmt.Errorf("controller %s: watch %s: %w", s.Name, w.On.GVR.Resource, err))
+			err := e.Follow(ctx, w.On, sync.OnceFunc(synced.Done), func(v View, ev client.Event) {
+				for _, k := range w.Keys(v, ev.Object, ev.Old) {
+					q.Add(k)
+				}
+			})
+			if ctx.Err() == nil {
+				cancel(fmt.Errorf("controller %s: %w", s.Name, err))
 			}
 		})
 	}
-	stop := context.AfterFunc(ctx, q.ShutDown)
-	defer stop()
-	seen := make(chan struct{})
-	go func() { synced.Wait(); close(seen) }()
-	select {
-	case <-seen:
-	case <-ctx.Done():
-	}
-	workers := s.Workers
-	if workers == 0 {
-		workers = 2
-	}
-	for range workers {
-		wg.Go(func() { e.work(ctx, s, q) })
-	}
+	synced.Wait()
 	if s.Every > 0 {
 		wg.Go(func() { e.resync(ctx, s, q) })
 	}
+	Work(ctx, e, s.Name, s.Workers, q, s.Step)
 	wg.Wait()
 	return context.Cause(ctx)
 }
 
-type queue = workqueue.TypedRateLimitingInterface[Key]
-
-// follow turns the changes of a kind into keys, from a list on and again from a
-// list whenever the watch falls behind.
-func (e *Engine) follow(ctx context.Context, w Wake, q queue, synced func()) error {
+// Follow calls f with every object of a kind and then with its changes, until
+// the context ends or watching fails. When the watch falls behind, it begins anew with every object:
+// deletions may be missed then, so what must not miss one wakes on another kind as well.
+// synced is called when all objects there were at the start have been seen, or never will be.
+func (e *Engine) Follow(ctx context.Context, r *api.Resource, synced func(), f func(View, client.Event)) error {
 	defer synced()
 	for {
-		watch, err := e.Client.Watch(ctx, w.On, "", client.Selector{}, -1)
-		if err != nil {
-			return err
+		watch, err := e.Client.Watch(ctx, r, "", client.Selector{}, -1)
+		if err == nil {
+			err = e.drain(ctx, watch, synced, f)
+			watch.Close()
 		}
-		err = e.drain(ctx, watch, w, q, synced)
-		watch.Close()
-		if err != nil && !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
-			return err
+		if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
+			return fmt.Errorf("watch %s: %w", r.GVR.Resource, err)
 		}
 	}
 }
 
-func (e *Engine) drain(ctx context.Context, watch client.Watch, w Wake, q queue, synced func()) error {
+func (e *Engine) drain(ctx context.Context, watch client.Watch, synced func(), f func(View, client.Event)) error {
 	for {
 		events, err := watch.Next(ctx)
 		if err != nil {
@@ -96,14 +97,12 @@ func (e *Engine) drain(ctx context.Context, watch client.Watch, w Wake, q queue,
 				synced()
 				continue
 			}
-			for _, k := range w.Keys(v, ev.Object, ev.Old) {
-				q.Add(k)
-			}
+			f(v, ev)
 		}
 	}
 }
 
-func (e *Engine) resync(ctx context.Context, s Spec, q queue) {
+func (e *Engine) resync(ctx context.Context, s Spec, q Queue[Key]) {
 	t := time.NewTicker(s.Every)
 	defer t.Stop()
 	for {
@@ -123,19 +122,34 @@ func (e *Engine) resync(ctx context.Context, s Spec, q queue) {
 	}
 }
 
-func (e *Engine) work(ctx context.Context, s Spec, q queue) {
+// Work takes keys off the queue and runs a step for each, with several workers
+// (0: two), until the context ends; then it shuts the queue down.
+func Work[K comparable](ctx context.Context, e *Engine, name string, workers int, q Queue[K], step func(View, K) (Plan, error)) {
+	stop := context.AfterFunc(ctx, q.ShutDown)
+	defer stop()
+	if workers == 0 {
+		workers = 2
+	}
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Go(func() { work(ctx, e, name, q, step) })
+	}
+	wg.Wait()
+}
+
+func work[K comparable](ctx context.Context, e *Engine, name string, q Queue[K], step func(View, K) (Plan, error)) {
 	for {
 		k, down := q.Get()
 		if down {
 			return
 		}
-		after, err := e.step(ctx, s, k)
+		after, err := run(ctx, e, name, k, step)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
 			// A conflict is the normal way to learn that somebody was faster.
 			if !apierrors.IsConflict(err) {
-				e.Log.Error("step failed, will retry", "controller", s.Name, "namespace", k.Namespace, "name", k.Name, "err", err)
+				e.Log.Error("step failed, will retry", "controller", name, "key", fmt.Sprint(k), "err", err)
 			}
 			q.AddRateLimited(k)
 		default:
@@ -152,23 +166,25 @@ func (e *Engine) view(ctx context.Context) View {
 	return View{Reader: e.Client, Context: ctx, Now: e.Now()}
 }
 
-// step runs one step and carries out its plan. A panic fails the key, not the process.
-func (e *Engine) step(ctx context.Context, s Spec, k Key) (after time.Duration, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v", p)
-		}
-	}()
-	plan, err := s.Step(e.view(ctx), k)
+// run runs one step and carries out its plan. A panic fails the key, not the process.
+func run[K comparable](ctx context.Context, e *Engine, name string, k K, step func(View, K) (Plan, error)) (after time.Duration, err error) {
+	defer recovered(&err)
+	plan, err := step(e.view(ctx), k)
 	if err != nil {
 		return 0, err
 	}
-	return plan.After, e.do(ctx, s, plan.Do)
+	return plan.After, e.do(ctx, name, plan.Do)
 }
 
-func (e *Engine) do(ctx context.Context, s Spec, actions []Action) error {
+func recovered(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+	}
+}
+
+func (e *Engine) do(ctx context.Context, name string, actions []Action) error {
 	for _, a := range actions {
-		result, err := e.act(ctx, s, a)
+		result, err := e.act(ctx, name, a)
 		var next []Action
 		switch {
 		case err == nil && a.Then != nil:
@@ -178,30 +194,60 @@ func (e *Engine) do(ctx context.Context, s Spec, actions []Action) error {
 		case err != nil:
 			return err
 		}
-		if err := e.do(ctx, s, next); err != nil {
+		if err := e.do(ctx, name, next); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *Engine) act(ctx context.Context, s Spec, a Action) (api.Object, error) {
+func (e *Engine) act(ctx context.Context, name string, a Action) (api.Object, error) {
+	row := func(o api.Object) *api.Resource {
+		if a.Resource != nil {
+			return a.Resource
+		}
+		return all.Of(o)
+	}
 	switch {
 	case a.Create != nil:
-		return e.Client.Create(ctx, all.Of(a.Create), a.Create)
+		return e.Client.Create(ctx, row(a.Create), a.Create)
 	case a.Update != nil:
-		return e.Client.Update(ctx, all.Of(a.Update), a.Update, "")
+		return e.Client.Update(ctx, row(a.Update), a.Update, a.Subresource)
 	case a.UpdateStatus != nil:
-		return e.Client.Update(ctx, all.Of(a.UpdateStatus), a.UpdateStatus, "status")
+		return e.Client.Update(ctx, row(a.UpdateStatus), a.UpdateStatus, "status")
 	case a.Delete != nil:
 		o := a.Delete.Object
-		err := e.Client.Delete(ctx, all.Of(o), o.GetNamespace(), o.GetName(), a.Delete.Options)
+		err := e.Client.Delete(ctx, row(o), o.GetNamespace(), o.GetName(), a.Delete.Options)
 		if apierrors.IsNotFound(err) {
 			err = nil
 		}
 		return nil, err
 	case a.Event != nil:
-		e.Events.Record(s.Name, a.Event.About, a.Event.Type, a.Event.Reason, a.Event.Action, a.Event.Message)
+		e.Events.Record(name, a.Event.About, a.Event.Type, a.Event.Reason, a.Event.Action, a.Event.Message)
+	case a.SlowStart != nil:
+		return nil, e.slowStart(ctx, name, a.SlowStart)
 	}
-	return nil, nil
+	return nil, a.Fail
+}
+
+func (e *Engine) slowStart(ctx context.Context, name string, actions []Action) error {
+	for size := 1; len(actions) > 0; size *= 2 {
+		n := min(size, len(actions))
+		errs := make([]error, n)
+		var wg sync.WaitGroup
+		for i, a := range actions[:n] {
+			wg.Go(func() {
+				defer recovered(&errs[i])
+				errs[i] = e.do(ctx, name, []Action{a})
+			})
+		}
+		wg.Wait()
+		for _, err := range errs {
+			if err != nil {
+				return err
+			}
+		}
+		actions = actions[n:]
+	}
+	return nil
 }
