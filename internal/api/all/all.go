@@ -8,12 +8,49 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/admissionregistration"
+	"github.com/skiff-k8s/skiff/internal/api/apps"
+	"github.com/skiff-k8s/skiff/internal/api/authentication"
+	"github.com/skiff-k8s/skiff/internal/api/authorization"
+	"github.com/skiff-k8s/skiff/internal/api/autoscaling"
+	"github.com/skiff-k8s/skiff/internal/api/batch"
+	"github.com/skiff-k8s/skiff/internal/api/certificates"
+	"github.com/skiff-k8s/skiff/internal/api/coordination"
 	"github.com/skiff-k8s/skiff/internal/api/core"
+	"github.com/skiff-k8s/skiff/internal/api/discovery"
+	"github.com/skiff-k8s/skiff/internal/api/flowcontrol"
+	"github.com/skiff-k8s/skiff/internal/api/networking"
+	"github.com/skiff-k8s/skiff/internal/api/node"
+	"github.com/skiff-k8s/skiff/internal/api/policy"
+	"github.com/skiff-k8s/skiff/internal/api/rbac"
+	"github.com/skiff-k8s/skiff/internal/api/resource"
+	"github.com/skiff-k8s/skiff/internal/api/scheduling"
+	"github.com/skiff-k8s/skiff/internal/api/storage"
+	"github.com/skiff-k8s/skiff/internal/api/storagemigration"
 )
 
-// Rows are the built-in kinds, group by group.
+// Rows are the built-in kinds, group by group in the order in which discovery lists the groups. Other versions of
+// stored kinds (autoscaling/v1, events.k8s.io/v1) are not rows: they are conversions of one.
 var Rows = slices.Concat(
 	core.Rows(),
+	apps.Rows(),
+	authentication.Rows(),
+	authorization.Rows(),
+	autoscaling.Rows(),
+	batch.Rows(),
+	certificates.Rows(),
+	networking.Rows(),
+	policy.Rows(),
+	rbac.Rows(),
+	storage.Rows(),
+	admissionregistration.Rows(),
+	scheduling.Rows(),
+	coordination.Rows(),
+	node.Rows(),
+	discovery.Rows(),
+	flowcontrol.Rows(),
+	resource.Rows(),
+	storagemigration.Rows(),
 )
 
 var (

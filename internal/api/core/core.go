@@ -1,10 +1,26 @@
-// Package core holds the rows of the core group, one file per kind. Start with
-// configmap.go, the smallest; pod.go and its neighbours are the largest.
+// Package core holds the kinds of the core group (v1): one row and one file per kind.
 package core
 
 import "github.com/skiff-k8s/skiff/internal/api"
 
-// Rows are the kinds of the group in the order in which discovery lists them.
+// Rows are the kinds of the group, in the order of discovery.
 func Rows() []*api.Resource {
-	return []*api.Resource{ConfigMap.Row()}
+	return []*api.Resource{
+		Binding.Row(),
+		ConfigMap.Row(),
+		Endpoints.Row(),
+		Event.Row(),
+		LimitRange.Row(),
+		Namespace.Row(),
+		Node.Row(),
+		PersistentVolume.Row(),
+		PersistentVolumeClaim.Row(),
+		Pod.Row(),
+		PodTemplate.Row(),
+		ReplicationController.Row(),
+		ResourceQuota.Row(),
+		Secret.Row(),
+		Service.Row(),
+		ServiceAccount.Row(),
+	}
 }

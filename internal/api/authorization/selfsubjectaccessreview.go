@@ -1,0 +1,13 @@
+package authorization
+
+import (
+	authorizationv1 "k8s.io/api/authorization/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// SelfSubjectAccessReview is all there is about SelfSubjectAccessReview objects on the server.
+var SelfSubjectAccessReview = api.Kind[authorizationv1.SelfSubjectAccessReview]{
+	Version: authorizationv1.SchemeGroupVersion, Resource: "selfsubjectaccessreviews",
+	Virtual: true, Verbs: []string{"create"},
+}

@@ -1,0 +1,12 @@
+// Package batch holds the kinds of batch/v1: one row and one file per kind.
+package batch
+
+import "github.com/skiff-k8s/skiff/internal/api"
+
+// Rows are the kinds of the group, in the order of discovery.
+func Rows() []*api.Resource {
+	return []*api.Resource{
+		CronJob.Row(),
+		Job.Row(),
+	}
+}

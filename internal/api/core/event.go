@@ -1,0 +1,14 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// Event is all there is about Event objects on the server.
+var Event = api.Kind[corev1.Event]{
+	Version: corev1.SchemeGroupVersion, Resource: "events", Short: []string{"ev"}, Namespaced: true,
+	List: &corev1.EventList{},
+	Lazy: true,
+}

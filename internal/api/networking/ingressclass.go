@@ -1,0 +1,14 @@
+package networking
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// IngressClass is all there is about IngressClass objects on the server.
+var IngressClass = api.Kind[networkingv1.IngressClass]{
+	Version: networkingv1.SchemeGroupVersion, Resource: "ingressclasses",
+	List: &networkingv1.IngressClassList{},
+	Spec: func(o *networkingv1.IngressClass) any { return &o.Spec },
+}

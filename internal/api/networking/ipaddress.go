@@ -1,0 +1,13 @@
+package networking
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// IPAddress is all there is about IPAddress objects on the server.
+var IPAddress = api.Kind[networkingv1.IPAddress]{
+	Version: networkingv1.SchemeGroupVersion, Resource: "ipaddresses", Short: []string{"ip"},
+	List: &networkingv1.IPAddressList{},
+}

@@ -1,0 +1,14 @@
+package networking
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// ServiceCIDR is all there is about ServiceCIDR objects on the server.
+var ServiceCIDR = api.Kind[networkingv1.ServiceCIDR]{
+	Version: networkingv1.SchemeGroupVersion, Resource: "servicecidrs",
+	List:   &networkingv1.ServiceCIDRList{},
+	Status: api.StatusOf(func(o *networkingv1.ServiceCIDR) *networkingv1.ServiceCIDRStatus { return &o.Status }),
+}

@@ -1,0 +1,14 @@
+package rbac
+
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// ClusterRole is all there is about ClusterRole objects on the server.
+var ClusterRole = api.Kind[rbacv1.ClusterRole]{
+	Version: rbacv1.SchemeGroupVersion, Resource: "clusterroles",
+	List: &rbacv1.ClusterRoleList{},
+	Name: api.NameIsPathSegment,
+}

@@ -1,0 +1,14 @@
+package rbac
+
+import (
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// Role is all there is about Role objects on the server.
+var Role = api.Kind[rbacv1.Role]{
+	Version: rbacv1.SchemeGroupVersion, Resource: "roles", Namespaced: true,
+	List: &rbacv1.RoleList{},
+	Name: api.NameIsPathSegment,
+}

@@ -1,0 +1,14 @@
+package resource
+
+import (
+	resourcev1 "k8s.io/api/resource/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// DeviceClass is all there is about DeviceClass objects on the server.
+var DeviceClass = api.Kind[resourcev1.DeviceClass]{
+	Version: resourcev1.SchemeGroupVersion, Resource: "deviceclasses",
+	List: &resourcev1.DeviceClassList{},
+	Spec: func(o *resourcev1.DeviceClass) any { return &o.Spec },
+}
