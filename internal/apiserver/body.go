@@ -1,0 +1,236 @@
+package apiserver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// maxBody bounds a request body, as upstream does.
+const maxBody = 3 * 1024 * 1024
+
+// The media types that bodies come in.
+const (
+	mediaJSON     = "application/json"
+	mediaYAML     = "application/yaml"
+	mediaProtobuf = "application/vnd.kubernetes.protobuf"
+)
+
+// fieldValidation says what happens to unknown and duplicate fields.
+type fieldValidation string
+
+const (
+	ignoreFields fieldValidation = "Ignore"
+	warnFields   fieldValidation = "Warn"
+	strictFields fieldValidation = "Strict"
+)
+
+func fieldValidationOf(v string) (fieldValidation, error) {
+	switch fieldValidation(v) {
+	case "":
+		return warnFields, nil
+	case ignoreFields, warnFields, strictFields:
+		return fieldValidation(v), nil
+	}
+	return "", apierrors.NewBadRequest(fmt.Sprintf("fieldValidation: Unsupported value: %q: supported values: \"Ignore\", \"Strict\", \"Warn\"", v))
+}
+
+// readBody reads the whole body, within bounds.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil {
+		return nil, nil
+	}
+	if r.ContentLength > maxBody {
+		return nil, tooLarge()
+	}
+	b, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return nil, apierrors.NewBadRequest("the request body could not be read: " + err.Error())
+	}
+	if len(b) > maxBody {
+		return nil, tooLarge()
+	}
+	return b, nil
+}
+
+func tooLarge() error {
+	return apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("limit is %d", maxBody))
+}
+
+func mediaTypeOf(r *http.Request) (string, error) {
+	ct := r.Header.Get("Content-Type")
+	if ct == "" {
+		return mediaJSON, nil
+	}
+	mt, _, err := mime.ParseMediaType(ct)
+	if err != nil {
+		mt = ct
+	}
+	switch mt {
+	case mediaJSON, mediaYAML, mediaProtobuf:
+		return mt, nil
+	case "text/yaml", "application/x-yaml":
+		return mediaYAML, nil
+	}
+	return "", &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
+		Message: fmt.Sprintf("the body of the request was in an unknown format - accepted media types include: %s, %s, %s", mediaJSON, mediaYAML, mediaProtobuf)}}
+}
+
+// decodeBody reads an object of the given kind. Unknown fields are refused, warned about or ignored.
+func decodeBody(media string, b []byte, gvk schema.GroupVersionKind, into any, fv fieldValidation, warn func(string)) error {
+	if media == mediaProtobuf {
+		return decodeProtobuf(b, gvk, into)
+	}
+	var strict []error
+	if media == mediaYAML {
+		j, err := yaml.YAMLToJSONStrict(b)
+		if err != nil {
+			// Duplicate keys are what the strict reading adds; what else is wrong is wrong without it too.
+			lax, laxErr := yaml.YAMLToJSON(b)
+			if laxErr != nil {
+				return unrecognized(gvk, fmt.Errorf("error converting YAML to JSON: %w", laxErr), b)
+			}
+			strict = append(strict, err)
+			j = lax
+		}
+		b = j
+	}
+	have, err := kindOf(b)
+	if err != nil {
+		return unrecognized(gvk, err, b)
+	}
+	if err := checkKind(have, gvk); err != nil {
+		return err
+	}
+	more, err := kjson.UnmarshalStrict(b, into)
+	if err != nil {
+		return cannotBeHandled(gvk, err)
+	}
+	return judge(append(strict, more...), gvk, fv, warn)
+}
+
+// judge applies the field validation to what strict decoding found.
+func judge(strict []error, gvk schema.GroupVersionKind, fv fieldValidation, warn func(string)) error {
+	if len(strict) == 0 || fv == ignoreFields {
+		return nil
+	}
+	if fv == warnFields {
+		for _, e := range strict {
+			warn(e.Error())
+		}
+		return nil
+	}
+	texts := make([]string, len(strict))
+	for i, e := range strict {
+		texts[i] = e.Error()
+	}
+	return cannotBeHandled(gvk, fmt.Errorf("strict decoding error: %s", strings.Join(texts, ", ")))
+}
+
+func decodeProtobuf(b []byte, gvk schema.GroupVersionKind, into any) error {
+	have, raw, err := open(b)
+	if err != nil {
+		return unrecognized(gvk, err, nil)
+	}
+	if err := checkKind(have, gvk); err != nil {
+		return err
+	}
+	m, ok := into.(interface{ Unmarshal([]byte) error })
+	if !ok {
+		return apierrors.NewBadRequest(gvk.Kind + " cannot be sent as protobuf: use JSON")
+	}
+	if err := m.Unmarshal(raw); err != nil {
+		return cannotBeHandled(gvk, err)
+	}
+	return nil
+}
+
+func kindOf(b []byte) (schema.GroupVersionKind, error) {
+	var m struct {
+		APIVersion string `json:"apiVersion"`
+		Kind       string `json:"kind"`
+	}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(b, &m); err != nil {
+		return schema.GroupVersionKind{}, fmt.Errorf("couldn't get version/kind; json parse error: %w", err)
+	}
+	gv, err := schema.ParseGroupVersion(m.APIVersion)
+	return gv.WithKind(m.Kind), err
+}
+
+// checkKind accepts what is left out and refuses what is something else.
+func checkKind(have, want schema.GroupVersionKind) error {
+	if have.Kind == "" {
+		have.Kind = want.Kind
+	}
+	if have.Group == "" && have.Version == "" {
+		have.Group, have.Version = want.Group, want.Version
+	}
+	if have == want {
+		return nil
+	}
+	if have.GroupVersion() != want.GroupVersion() {
+		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", have.GroupVersion(), want.GroupVersion()))
+	}
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: the kind in the data does not match the resource", have.Kind, have.Version, want.Kind))
+}
+
+func cannotBeHandled(gvk schema.GroupVersionKind, err error) error {
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: %v", gvk.Kind, gvk.Version, gvk.Kind, err))
+}
+
+func unrecognized(gvk schema.GroupVersionKind, err error, b []byte) error {
+	text := string(b)
+	if len(text) > 30 {
+		text = text[:30] + " ..."
+	}
+	return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", gvk.Kind, err, text))
+}
+
+// decodeDeleteOptions reads the body of a DELETE, which may be empty.
+func decodeDeleteOptions(r *http.Request) (metav1.DeleteOptions, error) {
+	var o metav1.DeleteOptions
+	b, err := readBody(r)
+	if err != nil {
+		return o, err
+	}
+	if len(b) > 0 {
+		media, err := mediaTypeOf(r)
+		if err != nil {
+			return o, err
+		}
+		gvk := metav1.SchemeGroupVersion.WithKind("DeleteOptions")
+		if media == mediaProtobuf {
+			_, raw, err := open(b)
+			if err == nil {
+				err = o.Unmarshal(raw)
+			}
+			if err != nil {
+				return o, cannotBeHandled(gvk, err)
+			}
+		} else {
+			if media == mediaYAML {
+				if b, err = yaml.YAMLToJSON(b); err != nil {
+					return o, cannotBeHandled(gvk, err)
+				}
+			}
+			if k, err := kindOf(b); err == nil && k.Kind != "" && k.Kind != "DeleteOptions" {
+				return o, apierrors.NewBadRequest(fmt.Sprintf("decoded object cannot be converted to DeleteOptions: it is a %s", k.Kind))
+			}
+			if err := kjson.UnmarshalCaseSensitivePreserveInts(b, &o); err != nil {
+				return o, unrecognized(gvk, err, b)
+			}
+		}
+	}
+	return o, deleteQuery(r, &o)
+}
+
+var errBool = errors.New("neither true nor false")

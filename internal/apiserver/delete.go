@@ -1,0 +1,187 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/apiserver/admission"
+	"github.com/skiff-k8s/skiff/internal/store"
+)
+
+// remove deletes an object, or begins its deletion when it has finalizers or a
+// grace period. gone tells which.
+func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (e *entry, gone bool, err error) {
+	if err := checkDeleteOptions(o); err != nil {
+		return nil, false, err
+	}
+	for range attempts {
+		cur := s.caches[t.res].get(t.key())
+		if cur == nil {
+			return nil, false, t.notFound()
+		}
+		if p := o.Preconditions; p != nil {
+			if p.UID != nil && *p.UID != cur.obj.GetUID() {
+				return nil, false, uidConflict(&t, *p.UID, cur.obj.GetUID())
+			}
+			if p.ResourceVersion != nil && *p.ResourceVersion != cur.obj.GetResourceVersion() {
+				return nil, false, apierrors.NewConflict(t.res.GroupResource(), t.name,
+					fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, cur.obj.GetResourceVersion()))
+			}
+		}
+		attrs := admission.Attributes{Operation: admission.Delete, Resource: t.res, Namespace: t.ns, Name: t.name, User: t.user, Old: cur.obj, Warn: t.warn}
+		if _, err := s.admit(ctx, &attrs); err != nil {
+			return nil, false, err
+		}
+		next := s.beginDeletion(t, cur.obj, o)
+		switch {
+		case next == nil:
+			e, err = s.removed(ctx, t, cur, nil)
+			gone = true
+		case next == cur.obj:
+			return cur, false, nil
+		case t.dryRun:
+			if e, err = newEntry(t.res, cur.key, next); err == nil {
+				e.publish(cur.rev)
+			}
+		default:
+			e, err = s.commit(ctx, t, store.Txn{If: []store.Compare{{Key: cur.key, Mod: cur.rev}}}, next, cur)
+			gone = false
+		}
+		if errors.Is(err, store.ErrConflict) {
+			continue
+		}
+		return e, gone, err
+	}
+	return nil, false, s.tooBusy(t)
+}
+
+func checkDeleteOptions(o metav1.DeleteOptions) error {
+	if o.PropagationPolicy != nil {
+		if o.OrphanDependents != nil {
+			return apierrors.NewInvalid(metav1.SchemeGroupVersion.WithKind("DeleteOptions").GroupKind(), "", nil)
+		}
+		switch *o.PropagationPolicy {
+		case metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan:
+		default:
+			return apierrors.NewBadRequest(fmt.Sprintf("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: %q: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"", *o.PropagationPolicy))
+		}
+	}
+	return nil
+}
+
+// beginDeletion returns the object as it is while it waits for its end: nil when
+// it goes at once, the object itself when nothing changes.
+func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions) api.Object {
+	finalizers := deletionFinalizers(old.GetFinalizers(), o)
+	var grace int64
+	if t.res.Graceful != nil {
+		grace = t.res.Graceful(old)
+		if o.GracePeriodSeconds != nil && *o.GracePeriodSeconds >= 0 && grace > 0 {
+			grace = *o.GracePeriodSeconds
+		}
+	}
+	if ts := old.GetDeletionTimestamp(); ts != nil {
+		had := int64(0)
+		if g := old.GetDeletionGracePeriodSeconds(); g != nil {
+			had = *g
+		}
+		if t.res.Graceful == nil || o.GracePeriodSeconds == nil && grace >= had {
+			grace = had
+		}
+		if grace >= had && slices.Equal(finalizers, old.GetFinalizers()) {
+			if had == 0 && len(finalizers) == 0 && !stillHeld(old) {
+				return nil
+			}
+			return old
+		}
+		if grace > had {
+			grace = had
+		}
+	}
+	if grace == 0 && len(finalizers) == 0 && !stillHeld(old) {
+		return nil
+	}
+	next := old.DeepCopyObject().(api.Object)
+	next.SetFinalizers(finalizers)
+	at := metav1.NewTime(s.now().Add(secondsOf(grace)))
+	if ts := old.GetDeletionTimestamp(); ts != nil && ts.Before(&at) {
+		at = *ts
+	}
+	next.SetDeletionTimestamp(&at)
+	next.SetDeletionGracePeriodSeconds(&grace)
+	if old.GetDeletionTimestamp() == nil && next.GetGeneration() > 0 {
+		next.SetGeneration(next.GetGeneration() + 1)
+	}
+	if ns, ok := next.(*corev1.Namespace); ok {
+		ns.Status.Phase = corev1.NamespaceTerminating
+	}
+	return next
+}
+
+// deletionFinalizers are the object's, with what the propagation policy adds or takes away.
+func deletionFinalizers(have []string, o metav1.DeleteOptions) []string {
+	policy := metav1.DeletionPropagation("")
+	switch {
+	case o.PropagationPolicy != nil:
+		policy = *o.PropagationPolicy
+	case o.OrphanDependents != nil && *o.OrphanDependents:
+		policy = metav1.DeletePropagationOrphan
+	case o.OrphanDependents != nil:
+		policy = metav1.DeletePropagationBackground
+	default:
+		return have
+	}
+	out := slices.DeleteFunc(slices.Clone(have), func(f string) bool {
+		return f == metav1.FinalizerOrphanDependents || f == metav1.FinalizerDeleteDependents
+	})
+	switch policy {
+	case metav1.DeletePropagationOrphan:
+		out = append(out, metav1.FinalizerOrphanDependents)
+	case metav1.DeletePropagationForeground:
+		out = append(out, metav1.FinalizerDeleteDependents)
+	}
+	return out
+}
+
+// stillHeld tells that something besides metadata.finalizers keeps an object:
+// a namespace is kept by its own list until its contents are gone.
+func stillHeld(o api.Object) bool {
+	ns, ok := o.(*corev1.Namespace)
+	return ok && len(ns.Spec.Finalizers) > 0
+}
+
+// removed takes the object out of the store. last is its final state where that
+// differs from cur.
+func (s *Server) removed(ctx context.Context, t target, cur *entry, last api.Object) (*entry, error) {
+	e := cur
+	if last != nil {
+		var err error
+		if e, err = newEntry(t.res, cur.key, last); err != nil {
+			return nil, apierrors.NewInternalError(err)
+		}
+		e.publish(cur.rev)
+	}
+	if t.dryRun {
+		return e, nil
+	}
+	txn := store.Txn{If: []store.Compare{{Key: cur.key, Mod: cur.rev}}, Then: []store.Op{{Key: cur.key, Delete: true}}, Lazy: t.res.Lazy}
+	s.releaseOps(t, &txn, cur)
+	rev, err := s.Store.Commit(ctx, txn)
+	if werr := s.feed.wait(ctx, rev); err == nil && werr != nil {
+		err = werr
+	}
+	if errors.Is(err, store.ErrConflict) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	return e, nil
+}

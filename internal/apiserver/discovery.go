@@ -1,0 +1,236 @@
+package apiserver
+
+import (
+	"crypto/sha512"
+	"encoding/hex"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// discovery is what /api and /apis tell, made from the table when first asked for.
+type discovery struct {
+	once   sync.Once
+	core   *apidiscoveryv2.APIGroupDiscoveryList
+	groups *apidiscoveryv2.APIGroupDiscoveryList
+	etags  map[string]string
+}
+
+// groupVersions are the served versions of every group, in the order of the table.
+func (s *Server) groupVersions() (groups []string, versions map[string][]string) {
+	versions = map[string][]string{}
+	for _, r := range s.rows {
+		g, v := r.GVR.Group, r.GVR.Version
+		if versions[g] == nil {
+			groups = append(groups, g)
+		}
+		if !slices.Contains(versions[g], v) {
+			versions[g] = append(versions[g], v)
+		}
+	}
+	return groups, versions
+}
+
+func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, x *exchange, p string) error {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return apierrors.NewMethodNotSupported(schema.GroupResource{}, strings.ToLower(r.Method))
+	}
+	aggregated := p == "/api" || p == "/apis"
+	var err error
+	x.accept, err = negotiate(r, func(as, group, version string) bool {
+		return aggregated && as == "APIGroupDiscoveryList" && group == "apidiscovery.k8s.io" && (version == "v2" || version == "v2beta1")
+	})
+	if err != nil {
+		return err
+	}
+	if x.accept.as != "" {
+		return s.serveAggregated(w, r, x, p)
+	}
+	parts := strings.Split(strings.TrimPrefix(p, "/"), "/")
+	groups, versions := s.groupVersions()
+	switch {
+	case p == "/api":
+		s.writeObject(w, r, x, http.StatusOK, &metav1.APIVersions{
+			TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: versions[""],
+			ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{{ClientCIDR: "0.0.0.0/0", ServerAddress: r.Host}},
+		})
+	case parts[0] == "api" && len(parts) == 2 && slices.Contains(versions[""], parts[1]):
+		s.writeObject(w, r, x, http.StatusOK, s.resourceList("", parts[1]))
+	case p == "/apis":
+		l := &metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
+		for _, g := range groups {
+			if g != "" {
+				l.Groups = append(l.Groups, apiGroup(g, versions[g]))
+			}
+		}
+		s.writeObject(w, r, x, http.StatusOK, l)
+	case parts[0] == "apis" && len(parts) == 2 && parts[1] != "" && versions[parts[1]] != nil:
+		g := apiGroup(parts[1], versions[parts[1]])
+		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
+		s.writeObject(w, r, x, http.StatusOK, &g)
+	case parts[0] == "apis" && len(parts) == 3 && slices.Contains(versions[parts[1]], parts[2]):
+		s.writeObject(w, r, x, http.StatusOK, s.resourceList(parts[1], parts[2]))
+	default:
+		return pathNotFound()
+	}
+	return nil
+}
+
+func apiGroup(name string, versions []string) metav1.APIGroup {
+	g := metav1.APIGroup{Name: name}
+	for _, v := range versions {
+		g.Versions = append(g.Versions, metav1.GroupVersionForDiscovery{GroupVersion: name + "/" + v, Version: v})
+	}
+	g.PreferredVersion = g.Versions[0]
+	return g
+}
+
+// resourceList is /api/v1 and the like: every resource and subresource of a version, by name.
+func (s *Server) resourceList(group, version string) *metav1.APIResourceList {
+	gv := schema.GroupVersion{Group: group, Version: version}
+	l := &metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv.String(), APIResources: []metav1.APIResource{}}
+	for _, r := range s.rows {
+		if r.GVR.GroupVersion() != gv {
+			continue
+		}
+		main := metav1.APIResource{Name: r.GVR.Resource, SingularName: r.Singular, Namespaced: r.Namespaced, Kind: r.GVK.Kind,
+			Verbs: r.Verbs, ShortNames: r.Short, Categories: r.Categories}
+		if !r.Virtual {
+			main.StorageVersionHash = storageHash(r.GVK)
+		}
+		l.APIResources = append(l.APIResources, main)
+		for _, sub := range subresources(r) {
+			a := metav1.APIResource{Name: r.GVR.Resource + "/" + sub.Name, Namespaced: r.Namespaced, Kind: sub.Kind.Kind, Verbs: sub.Verbs}
+			if sub.Kind.GroupVersion() != gv {
+				a.Group, a.Version = sub.Kind.Group, sub.Kind.Version
+			}
+			l.APIResources = append(l.APIResources, a)
+		}
+	}
+	slices.SortFunc(l.APIResources, func(a, b metav1.APIResource) int { return strings.Compare(a.Name, b.Name) })
+	return l
+}
+
+// subresources are those of the row, with status and scale, by name.
+func subresources(r *api.Resource) []api.Subresource {
+	subs := slices.Clone(r.Subresources)
+	if r.Status != nil {
+		subs = append(subs, api.Subresource{Name: "status", Kind: r.GVK, Verbs: []string{"get", "patch", "update"}})
+	}
+	if r.Scale != nil {
+		subs = append(subs, api.Subresource{Name: "scale", Kind: scaleKind, Verbs: []string{"get", "patch", "update"}})
+	}
+	slices.SortFunc(subs, func(a, b api.Subresource) int { return strings.Compare(a.Name, b.Name) })
+	return subs
+}
+
+// storageHash tells clients when the stored form of a kind changes.
+func storageHash(gvk schema.GroupVersionKind) string {
+	return hashText(gvk.Group + "/" + gvk.Version + "/" + gvk.Kind)
+}
+
+func (s *Server) serveAggregated(w http.ResponseWriter, r *http.Request, x *exchange, p string) error {
+	d := &s.discovery
+	d.once.Do(s.buildDiscovery)
+	list := d.groups
+	if p == "/api" {
+		list = d.core
+	}
+	etag := d.etags[p+x.accept.v]
+	w.Header().Set("ETag", etag)
+	w.Header().Set("Vary", "Accept")
+	w.Header().Set("Cache-Control", "public")
+	if r.Header.Get("If-None-Match") == etag {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	out := *list
+	out.APIVersion = "apidiscovery.k8s.io/" + x.accept.v
+	b, err := marshalJSON(&out)
+	if err != nil {
+		return err
+	}
+	s.headers(w, x, fmt.Sprintf("application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList", x.accept.v))
+	w.WriteHeader(http.StatusOK)
+	w.Write(append(b, '\n'))
+	return nil
+}
+
+func (s *Server) buildDiscovery() {
+	d := &s.discovery
+	newList := func() *apidiscoveryv2.APIGroupDiscoveryList {
+		return &apidiscoveryv2.APIGroupDiscoveryList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"}, Items: []apidiscoveryv2.APIGroupDiscovery{}}
+	}
+	d.core, d.groups, d.etags = newList(), newList(), map[string]string{}
+	groups, versions := s.groupVersions()
+	for _, g := range groups {
+		item := apidiscoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: g}}
+		for _, v := range versions[g] {
+			item.Versions = append(item.Versions, apidiscoveryv2.APIVersionDiscovery{Version: v, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent, Resources: s.resourceDiscovery(g, v)})
+		}
+		if g == "" {
+			d.core.Items = append(d.core.Items, item)
+		} else {
+			d.groups.Items = append(d.groups.Items, item)
+		}
+	}
+	for _, v := range []string{"v2", "v2beta1"} {
+		for p, l := range map[string]*apidiscoveryv2.APIGroupDiscoveryList{"/api": d.core, "/apis": d.groups} {
+			b, _ := marshalJSON(l)
+			sum := sha512.Sum512(append(b, v...))
+			d.etags[p+v] = `"` + strings.ToUpper(hex.EncodeToString(sum[:])) + `"`
+		}
+	}
+}
+
+func (s *Server) resourceDiscovery(group, version string) []apidiscoveryv2.APIResourceDiscovery {
+	gv := schema.GroupVersion{Group: group, Version: version}
+	var out []apidiscoveryv2.APIResourceDiscovery
+	kind := func(k schema.GroupVersionKind) *metav1.GroupVersionKind {
+		return &metav1.GroupVersionKind{Group: k.Group, Version: k.Version, Kind: k.Kind}
+	}
+	for _, r := range s.rows {
+		if r.GVR.GroupVersion() != gv {
+			continue
+		}
+		d := apidiscoveryv2.APIResourceDiscovery{Resource: r.GVR.Resource, ResponseKind: kind(r.GVK), Scope: apidiscoveryv2.ScopeCluster,
+			SingularResource: r.Singular, Verbs: r.Verbs, ShortNames: r.Short, Categories: r.Categories}
+		if r.Namespaced {
+			d.Scope = apidiscoveryv2.ScopeNamespace
+		}
+		for _, sub := range subresources(r) {
+			d.Subresources = append(d.Subresources, apidiscoveryv2.APISubresourceDiscovery{Subresource: sub.Name, ResponseKind: kind(sub.Kind), Verbs: sub.Verbs})
+		}
+		out = append(out, d)
+	}
+	slices.SortFunc(out, func(a, b apidiscoveryv2.APIResourceDiscovery) int { return strings.Compare(a.Resource, b.Resource) })
+	return out
+}
+
+// paths lists what there is, as the root of the server tells it.
+func (s *Server) paths() []string {
+	out := []string{"/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"}
+	groups, versions := s.groupVersions()
+	for _, g := range groups {
+		root := "/apis/" + g
+		if g == "" {
+			root = "/api"
+		} else {
+			out = append(out, root)
+		}
+		for _, v := range versions[g] {
+			out = append(out, root+"/"+v)
+		}
+	}
+	slices.Sort(out)
+	return out
+}

@@ -1,0 +1,178 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/store"
+)
+
+// registryPrefix is what all keys of API objects start with.
+const registryPrefix = "/registry/"
+
+// feed carries the store's sequence into the caches: one goroutine, one order
+// for all kinds. A writer waits here until its own write was carried over, which
+// is what makes a write visible to its writer when the call returns.
+type feed struct {
+	store   store.Store
+	applied atomic.Int64
+
+	mu      sync.Mutex
+	caches  map[string]*cache // by Storage of the kind
+	waiting []waiter          // in no order; there are as many as writers in flight
+	failed  error
+	// progress is closed and replaced when applied moves while somebody waits for bookmarks.
+}
+
+type waiter struct {
+	rev  int64
+	done chan struct{}
+}
+
+// storageOf is the part of a key that names the kind. It is one segment, or two
+// where upstream's layout has two.
+func (f *feed) cacheOf(key string) *cache {
+	rest := key[len(registryPrefix):]
+	i := strings.IndexByte(rest, '/')
+	if i < 0 {
+		return nil
+	}
+	if c := f.caches[rest[:i]]; c != nil {
+		return c
+	}
+	j := strings.IndexByte(rest[i+1:], '/')
+	if j < 0 {
+		return nil
+	}
+	return f.caches[rest[:i+1+j]]
+}
+
+// load fills the caches from the store and returns the watch that goes on from there.
+func (f *feed) load(ctx context.Context) (store.Watch, error) {
+	from, to := registryPrefix, store.PrefixEnd(registryPrefix)
+	page, err := f.store.Range(ctx, from, to, 0, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, kv := range page.KVs {
+		c := f.cacheOf(kv.Key)
+		if c == nil {
+			continue
+		}
+		e, err := f.entry(c.res, kv)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", kv.Key, err)
+		}
+		c.load(e)
+	}
+	for _, c := range f.caches {
+		c.base = page.Revision
+	}
+	f.applied.Store(page.Revision)
+	return f.store.Watch(ctx, from, to, page.Revision)
+}
+
+func (f *feed) entry(r *api.Resource, kv store.KV) (*entry, error) {
+	if e, ok := kv.Ref.(*entry); ok {
+		if e.rev == 0 {
+			e.publish(kv.Mod)
+		}
+		return e, nil
+	}
+	return readEntry(r, kv.Key, kv.Value, kv.Mod)
+}
+
+// run applies batches until the context ends or the store fails.
+func (f *feed) run(ctx context.Context, w store.Watch) error {
+	defer w.Close()
+	for {
+		batches, err := w.Next(ctx)
+		if err != nil {
+			f.fail(err)
+			if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
+				return nil
+			}
+			return err
+		}
+		for _, b := range batches {
+			for _, ev := range b.Events {
+				if err := f.applyEvent(b.Revision, ev); err != nil {
+					f.fail(err)
+					return err
+				}
+			}
+			f.advance(b.Revision)
+		}
+	}
+}
+
+func (f *feed) applyEvent(rev int64, ev store.Event) error {
+	c := f.cacheOf(ev.KV.Key)
+	if c == nil {
+		return nil
+	}
+	var e *entry
+	if !ev.Deleted {
+		var err error
+		if e, err = f.entry(c.res, ev.KV); err != nil {
+			return fmt.Errorf("%s: %w", ev.KV.Key, err)
+		}
+	}
+	c.apply(rev, ev.KV.Key, e)
+	return nil
+}
+
+func (f *feed) advance(rev int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.applied.Store(rev)
+	f.waiting = slices.DeleteFunc(f.waiting, func(w waiter) bool {
+		if w.rev <= rev {
+			close(w.done)
+			return true
+		}
+		return false
+	})
+}
+
+func (f *feed) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = err
+	for _, w := range f.waiting {
+		close(w.done)
+	}
+	f.waiting = nil
+}
+
+// wait returns when the write of revision rev is in the caches.
+func (f *feed) wait(ctx context.Context, rev int64) error {
+	if f.applied.Load() >= rev {
+		return nil
+	}
+	f.mu.Lock()
+	if f.failed != nil || f.applied.Load() >= rev {
+		defer f.mu.Unlock()
+		return f.failed
+	}
+	w := waiter{rev, make(chan struct{})}
+	f.waiting = append(f.waiting, w)
+	f.mu.Unlock()
+	select {
+	case <-w.done:
+		if f.applied.Load() >= rev {
+			return nil
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return f.failed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,423 @@
+package apiserver
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/store"
+)
+
+// listOptions are the query parameters of lists and watches.
+type listOptions struct {
+	sel          selector
+	limit        int
+	cont         string
+	rev          int64 // -1: none given
+	match        metav1.ResourceVersionMatch
+	bookmarks    bool
+	sendInitial  *bool
+	timeout      time.Duration
+	hasSelection bool
+}
+
+func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptions, error) {
+	o := listOptions{rev: -1, cont: q.Get("continue"), match: metav1.ResourceVersionMatch(q.Get("resourceVersionMatch"))}
+	o.sel.prefix = r.Prefix(ns)
+	var err error
+	bad := func(param string, err error) error {
+		return apierrors.NewBadRequest(fmt.Sprintf("invalid query parameter %s: %v", param, err))
+	}
+	if v := q.Get("labelSelector"); v != "" {
+		if o.sel.labels, err = labels.Parse(v); err != nil {
+			return o, apierrors.NewBadRequest(fmt.Sprintf("unable to parse requirement: %v", err))
+		}
+	}
+	if v := q.Get("fieldSelector"); v != "" {
+		if o.sel.fields, err = fields.ParseSelector(v); err != nil {
+			return o, apierrors.NewBadRequest(err.Error())
+		}
+		if err := checkFields(r, o.sel.fields); err != nil {
+			return o, err
+		}
+	}
+	o.hasSelection = o.sel.labels != nil || o.sel.fields != nil
+	if name != "" {
+		byName := fields.OneTermEqualSelector("metadata.name", name)
+		if o.sel.fields != nil {
+			byName = fields.AndSelectors(byName, o.sel.fields)
+		}
+		o.sel.fields = byName
+	}
+	if v := q.Get("limit"); v != "" {
+		if o.limit, err = strconv.Atoi(v); err != nil || o.limit < 0 {
+			return o, bad("limit", fmt.Errorf("%q is not a number of objects", v))
+		}
+	}
+	if v := q.Get("resourceVersion"); v != "" {
+		if o.rev, err = strconv.ParseInt(v, 10, 64); err != nil || o.rev < 0 {
+			return o, apierrors.NewInvalid(schema.GroupKind{Group: "meta.k8s.io", Kind: "ListOptions"}, "", field.ErrorList{
+				field.Invalid(field.NewPath("resourceVersion"), v, fmt.Sprintf("strconv.ParseUint: parsing %q: invalid syntax", v))})
+		}
+	}
+	if v := q.Get("timeoutSeconds"); v != "" {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil || n < 0 {
+			return o, bad("timeoutSeconds", fmt.Errorf("%q is not a number of seconds", v))
+		}
+		o.timeout = secondsOf(n)
+	}
+	if o.bookmarks, err = boolParam(q, "allowWatchBookmarks"); err != nil {
+		return o, err
+	}
+	if q.Get("sendInitialEvents") != "" {
+		b, err := boolParam(q, "sendInitialEvents")
+		if err != nil {
+			return o, err
+		}
+		o.sendInitial = &b
+	}
+	return o, o.check(q)
+}
+
+func boolParam(q url.Values, name string) (bool, error) {
+	v := q.Get(name)
+	if v == "" {
+		return false, nil
+	}
+	b, err := strconv.ParseBool(v)
+	if err != nil {
+		return false, apierrors.NewBadRequest(fmt.Sprintf("invalid query parameter %s: %q is %v", name, v, errBool))
+	}
+	return b, nil
+}
+
+// check refuses the combinations that Kubernetes refuses.
+func (o *listOptions) check(q url.Values) error {
+	var errs field.ErrorList
+	watching := q.Get("watch") == "true" || q.Get("watch") == "1"
+	match := field.NewPath("resourceVersionMatch")
+	switch o.match {
+	case "":
+		if o.sendInitial != nil {
+			errs = append(errs, field.Required(match, "resourceVersionMatch is required when sendInitialEvents is set"))
+		}
+	case metav1.ResourceVersionMatchExact, metav1.ResourceVersionMatchNotOlderThan:
+		switch {
+		case watching && o.sendInitial == nil:
+			errs = append(errs, field.Forbidden(match, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+		case !watching && o.rev < 0:
+			errs = append(errs, field.Forbidden(match, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+		case o.cont != "":
+			errs = append(errs, field.Forbidden(match, "resourceVersionMatch is forbidden when continue is provided"))
+		case o.match == metav1.ResourceVersionMatchExact && o.rev == 0:
+			errs = append(errs, field.Forbidden(match, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""))
+		}
+	default:
+		errs = append(errs, field.NotSupported(match, o.match, []metav1.ResourceVersionMatch{metav1.ResourceVersionMatchExact, metav1.ResourceVersionMatchNotOlderThan, ""}))
+	}
+	if o.sendInitial != nil && !watching {
+		errs = append(errs, field.Forbidden(field.NewPath("sendInitialEvents"), "sendInitialEvents is forbidden for list"))
+	}
+	if o.sendInitial != nil && *o.sendInitial && !o.bookmarks && watching {
+		o.bookmarks = true
+	}
+	if len(errs) > 0 {
+		return apierrors.NewInvalid(schema.GroupKind{Group: "meta.k8s.io", Kind: "ListOptions"}, "", errs)
+	}
+	if o.cont != "" && o.rev > 0 {
+		return apierrors.NewBadRequest("specifying resource version is not allowed when using continue")
+	}
+	return nil
+}
+
+// continueToken says where a paged list goes on.
+type continueToken struct {
+	Version string `json:"v"`
+	Rev     int64  `json:"rv"`
+	Start   string `json:"start"`
+}
+
+// page is a list's answer.
+type page struct {
+	entries []*entry
+	rev     int64
+	cont    string
+	left    *int64
+}
+
+// list reads from the cache, or from the store's history where the client asks for a past revision.
+func (s *Server) list(ctx context.Context, r *api.Resource, o listOptions) (*page, error) {
+	switch {
+	case o.cont != "":
+		var tok continueToken
+		b, err := base64.RawURLEncoding.DecodeString(o.cont)
+		if err == nil {
+			err = json.Unmarshal(b, &tok)
+		}
+		if err != nil || tok.Version != "meta.k8s.io/v1" || tok.Start == "" || strings.Contains(tok.Start, "..") {
+			return nil, apierrors.NewBadRequest("continue key is not valid: " + continueProblem(err))
+		}
+		if tok.Rev < 0 {
+			return s.listCached(ctx, r, o, o.sel.prefix+tok.Start)
+		}
+		return s.listAt(ctx, r, o, o.sel.prefix+tok.Start, tok.Rev)
+	case o.match == metav1.ResourceVersionMatchExact, o.rev > 0 && o.limit > 0 && o.match == "":
+		if err := s.await(ctx, o.rev); err != nil {
+			return nil, err
+		}
+		return s.listAt(ctx, r, o, o.sel.prefix, o.rev)
+	case o.rev > 0:
+		if err := s.await(ctx, o.rev); err != nil {
+			return nil, err
+		}
+	}
+	return s.listCached(ctx, r, o, "")
+}
+
+func continueProblem(err error) string {
+	if err != nil {
+		return err.Error()
+	}
+	return "unknown version or empty start"
+}
+
+// await returns when the cache has revision rev. A revision from the future is refused after a moment.
+func (s *Server) await(ctx context.Context, rev int64) error {
+	if s.feed.applied.Load() >= rev {
+		return nil
+	}
+	short, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	err := s.feed.wait(short, rev)
+	if errors.Is(err, context.DeadlineExceeded) {
+		e := apierrors.NewTimeoutError(fmt.Sprintf("Too large resource version: %d, current: %d", rev, s.feed.applied.Load()), 1)
+		e.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeResourceVersionTooLarge, Message: "Too large resource version"}}
+		return e
+	}
+	return err
+}
+
+func (s *Server) listCached(_ context.Context, r *api.Resource, o listOptions, from string) (*page, error) {
+	// The revision first: what it names is then certainly in the snapshot.
+	p := &page{rev: s.feed.applied.Load()}
+	c := s.caches[r]
+	if c == nil {
+		return nil, apierrors.NewMethodNotSupported(r.GroupResource(), "list")
+	}
+	tree := c.snapshot()
+	var left int64
+	scan(tree, o.sel.prefix, from, func(e *entry) bool {
+		if !o.sel.matches(e) {
+			return true
+		}
+		if o.limit > 0 && len(p.entries) == o.limit {
+			if left++; left == 1 {
+				p.cont = continueFrom(o.sel.prefix, e.key, p.rev)
+			}
+			return !o.hasSelection
+		}
+		p.entries = append(p.entries, e)
+		return true
+	})
+	if left > 0 && !o.hasSelection {
+		p.left = &left
+	}
+	return p, nil
+}
+
+func continueFrom(prefix, key string, rev int64) string {
+	b, _ := json.Marshal(continueToken{Version: "meta.k8s.io/v1", Rev: rev, Start: strings.TrimPrefix(key, prefix)})
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// listAt reads the state at a past revision from the store.
+func (s *Server) listAt(ctx context.Context, r *api.Resource, o listOptions, from string, rev int64) (*page, error) {
+	p := &page{rev: rev}
+	to := store.PrefixEnd(o.sel.prefix)
+	limit := o.limit
+	if o.hasSelection {
+		limit = 0
+	}
+	pg, err := s.Store.Range(ctx, from, to, limit, rev)
+	if errors.Is(err, store.ErrCompacted) {
+		e := apierrors.NewResourceExpired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.")
+		e.ErrStatus.ListMeta.Continue = continueFrom(o.sel.prefix, from, -1)
+		return nil, e
+	}
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	for i, kv := range pg.KVs {
+		e, err := s.feed.entry(r, kv)
+		if err != nil {
+			return nil, apierrors.NewInternalError(err)
+		}
+		if !o.sel.matches(e) {
+			continue
+		}
+		if o.limit > 0 && len(p.entries) == o.limit {
+			p.cont = continueFrom(o.sel.prefix, pg.KVs[i].Key, rev)
+			return p, nil
+		}
+		p.entries = append(p.entries, e)
+	}
+	if pg.More && limit > 0 {
+		// The next key is the one right after the last that came.
+		p.cont = continueFrom(o.sel.prefix, pg.KVs[len(pg.KVs)-1].Key+"\x00", rev)
+		p.left = &pg.Left
+	}
+	return p, nil
+}
+
+// serveList answers a list in the form that was negotiated.
+func (s *Server) serveList(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	o, err := parseListOptions(res, x.ns, x.name, r.URL.Query())
+	if err != nil {
+		return err
+	}
+	p, err := s.list(r.Context(), res, o)
+	if err != nil {
+		return err
+	}
+	meta := metav1.ListMeta{ResourceVersion: revText(p.rev), Continue: p.cont, RemainingItemCount: p.left}
+	switch x.accept.as {
+	case "Table":
+		t, err := tableOf(res, p.entries, meta.ResourceVersion, includeObject(r), true)
+		if err != nil {
+			return err
+		}
+		t.ListMeta = meta
+		s.writeObject(w, r, x, http.StatusOK, t)
+		return nil
+	case "PartialObjectMetadataList":
+		l := &metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadataList"}, ListMeta: meta, Items: make([]metav1.PartialObjectMetadata, len(p.entries))}
+		for i, e := range p.entries {
+			l.Items[i] = *partialOf(e)
+			l.Items[i].TypeMeta = metav1.TypeMeta{}
+		}
+		s.writeObject(w, r, x, http.StatusOK, l)
+		return nil
+	}
+	if x.accept.media == mediaProtobuf && res.Type != nil {
+		s.writeProtoList(w, x, res, meta, p.entries)
+		return nil
+	}
+	return s.writeJSONList(w, r, x, res, meta, p.entries)
+}
+
+// writeProtoList streams the stored messages of the items: nothing is encoded anew.
+func (s *Server) writeProtoList(w http.ResponseWriter, x *exchange, res *api.Resource, meta metav1.ListMeta, entries []*entry) {
+	mb, _ := meta.Marshal()
+	size := 1 + varintLen(len(mb)) + len(mb)
+	for _, e := range entries {
+		n := len(e.raw) + len(e.suffix)
+		size += 1 + varintLen(n) + n
+	}
+	gvk := res.GVK
+	gvk.Kind += "List"
+	head, whole := protoHead(gvk, size)
+	s.headers(w, x, mediaProtobuf)
+	w.Header().Set("Content-Length", strconv.Itoa(whole))
+	w.WriteHeader(http.StatusOK)
+	const chunk = 64 << 10
+	b := make([]byte, 0, min(whole, chunk+8<<10))
+	b = append(b, head...)
+	b = appendVarint(append(b, 0x0a), len(mb))
+	b = append(b, mb...)
+	for _, e := range entries {
+		b = appendVarint(append(b, 0x12), len(e.raw)+len(e.suffix))
+		b = append(append(b, e.raw...), e.suffix...)
+		if len(b) >= chunk {
+			if _, err := w.Write(b); err != nil {
+				return
+			}
+			b = b[:0]
+		}
+	}
+	w.Write(append(b, 0x1a, 0, 0x22, 0))
+}
+
+func varintLen(n int) int { return len(appendVarint(nil, n)) }
+
+func appendVarint(b []byte, n int) []byte {
+	v := uint64(n)
+	for v >= 0x80 {
+		b = append(b, byte(v)|0x80)
+		v >>= 7
+	}
+	return append(b, byte(v))
+}
+
+// writeJSONList streams the items' shared encodings.
+func (s *Server) writeJSONList(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource, meta metav1.ListMeta, entries []*entry) error {
+	mb, err := marshalJSON(meta)
+	if err != nil {
+		return err
+	}
+	head := fmt.Sprintf(`{"kind":"%sList","apiVersion":"%s","metadata":%s,"items":[`, res.GVK.Kind, res.GVK.GroupVersion(), mb)
+	// Readers by eye and YAML readers get it in one piece; the others as a stream.
+	if x.accept.pretty || x.accept.media == mediaYAML {
+		var all bytes.Buffer
+		all.WriteString(head)
+		if err := eachItem(entries, func(b []byte) error { all.Write(b); return nil }); err != nil {
+			return err
+		}
+		all.WriteString("]}")
+		s.writeJSON(w, x, http.StatusOK, all.Bytes())
+		return nil
+	}
+	s.headers(w, x, mediaJSON)
+	w.WriteHeader(http.StatusOK)
+	const chunk = 64 << 10
+	b := append(make([]byte, 0, chunk+16<<10), head...)
+	err = eachItem(entries, func(item []byte) error {
+		b = append(b, item...)
+		if len(b) < chunk {
+			return nil
+		}
+		_, err := w.Write(b)
+		b = b[:0]
+		return err
+	})
+	if err != nil {
+		// The status line is out: all that is left is to break off.
+		panic(http.ErrAbortHandler)
+	}
+	w.Write(append(b, "]}\n"...))
+	return nil
+}
+
+func eachItem(entries []*entry, f func([]byte) error) error {
+	for i, e := range entries {
+		b, err := e.itemJSON()
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			if err := f([]byte{','}); err != nil {
+				return err
+			}
+		}
+		if err := f(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,86 @@
+package apiserver
+
+import (
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// accepted is the form in which a client wants its answer.
+type accepted struct {
+	media  string // mediaJSON, mediaYAML or mediaProtobuf
+	as     string // "", "Table", "PartialObjectMetadata", "PartialObjectMetadataList", "APIGroupDiscoveryList"
+	v      string // version of as
+	pretty bool
+}
+
+// negotiate chooses the first form of the Accept header that we can give, in the
+// client's order of preference. offers tells which "as" forms there are.
+func negotiate(r *http.Request, offers func(as, group, version string) bool) (accepted, error) {
+	header := strings.Join(r.Header.Values("Accept"), ",")
+	if header == "" {
+		header = "*/*"
+	}
+	best, bestQ := accepted{}, -1.0
+	for _, part := range strings.Split(header, ",") {
+		mt, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		a := accepted{}
+		switch mt {
+		case "*/*", "application/*", mediaJSON:
+			a.media = mediaJSON
+		case mediaYAML:
+			a.media = mediaYAML
+		case mediaProtobuf:
+			a.media = mediaProtobuf
+		default:
+			continue
+		}
+		if as := params["as"]; as != "" {
+			if offers == nil || !offers(as, params["g"], params["v"]) || as == "Table" && a.media == mediaProtobuf {
+				continue
+			}
+			a.as, a.v = as, params["v"]
+		}
+		q := 1.0
+		if p := params["q"]; p != "" {
+			if f, err := strconv.ParseFloat(p, 64); err == nil {
+				q = f
+			}
+		}
+		if q > bestQ {
+			best, bestQ = a, q
+		}
+	}
+	if bestQ < 0 {
+		return best, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
+			Message: fmt.Sprintf("only the following media types are accepted: %s, %s, %s", mediaJSON, mediaYAML, mediaProtobuf)}}
+	}
+	best.pretty = wantsPretty(r)
+	return best, nil
+}
+
+// wantsPretty guesses, as upstream does, that whoever reads the answer by eye wants it indented.
+func wantsPretty(r *http.Request) bool {
+	if p := r.URL.Query().Get("pretty"); p != "" {
+		on, _ := strconv.ParseBool(p)
+		return on
+	}
+	ua := r.Header.Get("User-Agent")
+	return strings.HasPrefix(ua, "curl") || strings.HasPrefix(ua, "Wget") || strings.HasPrefix(ua, "Mozilla/5.0")
+}
+
+// objectForms are the "as" forms of objects and lists.
+func objectForms(as, group, version string) bool {
+	if group != "meta.k8s.io" || version != "v1" && version != "v1beta1" {
+		return false
+	}
+	return as == "Table" || as == "PartialObjectMetadata" || as == "PartialObjectMetadataList"
+}

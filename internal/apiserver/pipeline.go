@@ -1,0 +1,139 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/uuid"
+
+	"github.com/skiff-k8s/skiff/internal/auth"
+)
+
+// exchange is one request on its way through the stages.
+type exchange struct {
+	*info
+	user     *auth.User
+	warnings []string
+	accept   accepted
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(r *http.Request) *exchange { return r.Context().Value(exchangeKey{}).(*exchange) }
+
+func (x *exchange) warn(text string) { x.warnings = append(x.warnings, text) }
+
+// stage looks at a request and either answers it (and returns true) or lets it pass.
+type stage struct {
+	name string
+	run  func(s *Server, w http.ResponseWriter, r *http.Request, x *exchange) error
+}
+
+// stages are the pipeline, in execution order. Each may refuse the request with an API status.
+var stages = []stage{
+	{"request info", (*Server).stageInfo},
+	{"authenticate", (*Server).stageAuthenticate},
+	{"authorize", (*Server).stageAuthorize},
+	{"route", (*Server).stageRoute},
+}
+
+// ServeHTTP runs the stages.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{info: &info{}, accept: accepted{media: mediaJSON}}
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler {
+			panic(p)
+		}
+		s.Log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		s.writeError(w, r, x, apierrors.NewInternalError(fmt.Errorf("this request caused the server to panic: %s %s", r.Method, r.URL.Path)))
+	}()
+	w.Header().Set("Audit-Id", string(uuid.NewUUID()))
+	w.Header().Set("Cache-Control", "no-cache, private")
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	for _, st := range stages {
+		if err := st.run(s, w, r, x); err != nil {
+			s.writeError(w, r, x, err)
+			return
+		}
+	}
+}
+
+func (s *Server) stageInfo(_ http.ResponseWriter, r *http.Request, x *exchange) error {
+	i, err := parseInfo(r)
+	if err != nil {
+		return err
+	}
+	x.info = i
+	return nil
+}
+
+// stageAuthenticate finds out who asks: a client certificate, a bearer token, or nobody we know.
+func (s *Server) stageAuthenticate(_ http.ResponseWriter, r *http.Request, x *exchange) error {
+	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
+		x.user = auth.FromCertificate(r.TLS.VerifiedChains[0][0])
+		return nil
+	}
+	token, ok := bearerToken(r)
+	if !ok {
+		x.user = &auth.User{Name: "system:anonymous", Groups: []string{"system:unauthenticated"}}
+		return nil
+	}
+	u, err := s.tokenUser(r.Context(), token)
+	if err != nil {
+		return apierrors.NewUnauthorized("Unauthorized")
+	}
+	x.user = u
+	return nil
+}
+
+// bearerToken finds a token in the Authorization header, or, where browsers
+// cannot set that, in the WebSocket's subprotocols.
+func bearerToken(r *http.Request) (string, bool) {
+	if h := r.Header.Get("Authorization"); h != "" {
+		scheme, token, _ := strings.Cut(h, " ")
+		return strings.TrimSpace(token), strings.EqualFold(scheme, "bearer")
+	}
+	return webSocketToken(r)
+}
+
+// stageAuthorize admits administrators to everything, everybody to what is
+// public and whoever is known to discovery.
+func (s *Server) stageAuthorize(_ http.ResponseWriter, r *http.Request, x *exchange) error {
+	if x.user.In(auth.GroupMasters) {
+		return nil
+	}
+	if !x.resourceRequest {
+		public := []string{"/healthz", "/livez", "/readyz", "/version"}
+		known := []string{"/api", "/apis", "/openapi"}
+		at := func(p string) bool { return x.path == p || strings.HasPrefix(x.path, p+"/") }
+		if r.Method == http.MethodGet && (slices.ContainsFunc(public, at) || x.user.In(auth.GroupAuthenticated) && slices.ContainsFunc(known, at)) {
+			return nil
+		}
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden,
+			Details: &metav1.StatusDetails{}, Message: fmt.Sprintf("forbidden: User %q cannot %s path %q", x.user.Name, strings.ToLower(r.Method), x.path)}}
+	}
+	return forbidden(x)
+}
+
+func forbidden(x *exchange) error {
+	resource := x.resource
+	if x.sub != "" {
+		resource += "/" + x.sub
+	}
+	where := "at the cluster scope"
+	if x.ns != "" {
+		where = fmt.Sprintf("in the namespace %q", x.ns)
+	}
+	gr := x.gvr().GroupResource()
+	return apierrors.NewForbidden(gr, x.name, fmt.Errorf("User %q cannot %s resource %q in API group %q %s", x.user.Name, x.verb, resource, x.group, where))
+}

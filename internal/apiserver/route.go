@@ -1,0 +1,446 @@
+package apiserver
+
+import (
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// stageRoute hands the request to its verb.
+func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange) error {
+	if !x.resourceRequest {
+		return s.serveOther(w, r, x)
+	}
+	res := s.row(x.gvr())
+	if res == nil {
+		return pathNotFound()
+	}
+	if res.Namespaced && x.ns == "" && x.name != "" || !res.Namespaced && x.ns != "" && x.resource != "namespaces" {
+		return pathNotFound()
+	}
+	if connectVerb(res, x.sub) {
+		return s.serveConnect(w, r, x, res)
+	}
+	var err error
+	if x.accept, err = negotiate(r, objectForms); err != nil {
+		return err
+	}
+	if x.sub != "" {
+		return s.serveSubresource(w, r, x, res)
+	}
+	if res.Virtual {
+		return s.serveVirtual(w, r, x, res)
+	}
+	return s.serveVerb(w, r, x, res)
+}
+
+func pathNotFound() error {
+	return apierrors.NewGenericServerResponse(http.StatusNotFound, "", schema.GroupResource{}, "", "the server could not find the requested resource", 0, false)
+}
+
+func notAllowed(x *exchange) error {
+	return apierrors.NewMethodNotSupported(x.gvr().GroupResource(), x.verb)
+}
+
+func (s *Server) serveVerb(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	switch x.verb {
+	case "get":
+		return s.serveGet(w, r, x, res)
+	case "list":
+		return s.serveList(w, r, x, res)
+	case "watch":
+		return s.serveWatch(w, r, x, res)
+	case "create":
+		if x.name != "" {
+			return notAllowed(x)
+		}
+		return s.serveCreate(w, r, x, res)
+	case "update":
+		return s.serveUpdate(w, r, x, res)
+	case "patch":
+		return s.servePatch(w, r, x, res)
+	case "delete":
+		return s.serveDelete(w, r, x, res)
+	case "deletecollection":
+		return s.serveDeleteCollection(w, r, x, res)
+	}
+	return notAllowed(x)
+}
+
+// serveSubresource answers what is under an object, connections apart.
+func (s *Server) serveSubresource(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	switch {
+	case x.sub == "scale" && res.Scale != nil:
+		return s.serveScale(w, r, x, res)
+	case writable(res, x.sub):
+		switch x.verb {
+		case "get":
+			return s.serveGet(w, r, x, res)
+		case "update":
+			return s.serveUpdate(w, r, x, res)
+		case "patch":
+			return s.servePatch(w, r, x, res)
+		}
+		return notAllowed(x)
+	case x.verb != "create":
+		return pathNotFound()
+	}
+	switch x.resource + "/" + x.sub {
+	case "pods/binding":
+		return s.serveBinding(w, r, x, res)
+	case "pods/eviction":
+		return s.serveEviction(w, r, x, res)
+	case "serviceaccounts/token":
+		return s.serveToken(w, r, x, res)
+	}
+	return pathNotFound()
+}
+
+// targetOf is what the request writes.
+func (x *exchange) targetOf(r *http.Request, res *api.Resource) (target, fieldValidation, error) {
+	q := r.URL.Query()
+	t := target{res: res, sub: x.sub, ns: x.ns, name: x.name, user: x.user, warn: x.warn}
+	if !res.Namespaced {
+		t.ns = ""
+	}
+	for _, v := range q["dryRun"] {
+		if v != metav1.DryRunAll {
+			return t, "", apierrors.NewBadRequest(fmt.Sprintf("dryRun: Unsupported value: %q: supported values: \"All\"", v))
+		}
+		t.dryRun = true
+	}
+	fv, err := fieldValidationOf(q.Get("fieldValidation"))
+	return t, fv, err
+}
+
+func (s *Server) serveGet(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	if v := r.URL.Query().Get("resourceVersion"); v != "" && v != "0" {
+		rev, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return apierrors.NewBadRequest(fmt.Sprintf("invalid resource version %q", v))
+		}
+		if err := s.await(r.Context(), rev); err != nil {
+			return err
+		}
+	}
+	ns := x.ns
+	if !res.Namespaced {
+		ns = ""
+	}
+	e := s.caches[res].get(res.Key(ns, x.name))
+	if e == nil {
+		return apierrors.NewNotFound(res.GroupResource(), x.name)
+	}
+	s.writeEntry(w, r, x, http.StatusOK, e)
+	return nil
+}
+
+func (s *Server) serveCreate(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	t, fv, err := x.targetOf(r, res)
+	if err != nil {
+		return err
+	}
+	o := res.New()
+	if err := s.readObject(r, x, res.GVK, o, fv); err != nil {
+		return err
+	}
+	if res.GVR.Resource == "namespaces" {
+		t.ns = ""
+	}
+	e, err := s.create(r.Context(), t, o)
+	if err != nil {
+		return err
+	}
+	s.writeEntry(w, r, x, http.StatusCreated, e)
+	return nil
+}
+
+func (s *Server) readObject(r *http.Request, x *exchange, gvk schema.GroupVersionKind, into any, fv fieldValidation) error {
+	media, err := mediaTypeOf(r)
+	if err != nil {
+		return err
+	}
+	b, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	return decodeBody(media, b, gvk, into, fv, x.warn)
+}
+
+func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	t, fv, err := x.targetOf(r, res)
+	if err != nil {
+		return err
+	}
+	o := res.New()
+	if err := s.readObject(r, x, res.GVK, o, fv); err != nil {
+		return err
+	}
+	if err := matchURL(&t, o); err != nil {
+		return err
+	}
+	if res.CreateOnUpdate && x.sub == "" && s.caches[res].get(t.key()) == nil {
+		e, err := s.create(r.Context(), t, o)
+		if err != nil {
+			return err
+		}
+		s.writeEntry(w, r, x, http.StatusCreated, e)
+		return nil
+	}
+	first := true
+	e, err := s.update(r.Context(), t, "", func(api.Object) (api.Object, error) {
+		if first {
+			first = false
+			return o.DeepCopyObject().(api.Object), nil
+		}
+		return o.DeepCopyObject().(api.Object), nil
+	})
+	if err != nil {
+		return err
+	}
+	s.writeEntry(w, r, x, http.StatusOK, e)
+	return nil
+}
+
+// matchURL checks that the object is the one that the URL names.
+func matchURL(t *target, o api.Object) error {
+	if o.GetName() == "" {
+		o.SetName(t.name)
+	}
+	if o.GetName() != t.name {
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", o.GetName(), t.name))
+	}
+	if t.res.Namespaced {
+		if o.GetNamespace() == "" {
+			o.SetNamespace(t.ns)
+		}
+		if o.GetNamespace() != t.ns {
+			return apierrors.NewBadRequest(fmt.Sprintf("the namespace of the object (%s) does not match the namespace on the request (%s)", o.GetNamespace(), t.ns))
+		}
+	}
+	return nil
+}
+
+func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	t, fv, err := x.targetOf(r, res)
+	if err != nil {
+		return err
+	}
+	pt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		return unsupportedPatch(r.Header.Get("Content-Type"))
+	}
+	b, err := readBody(r)
+	if err != nil {
+		return err
+	}
+	e, err := s.patch(r.Context(), t, types.PatchType(pt), b, fv)
+	if err != nil {
+		return err
+	}
+	if x.sub == "scale" {
+		s.writeObject(w, r, x, http.StatusOK, &scaleOf(res, e.obj).Scale)
+		return nil
+	}
+	s.writeEntry(w, r, x, http.StatusOK, e)
+	return nil
+}
+
+func deleteQuery(r *http.Request, o *metav1.DeleteOptions) error {
+	q := r.URL.Query()
+	if v := q.Get("gracePeriodSeconds"); v != "" && o.GracePeriodSeconds == nil {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return apierrors.NewBadRequest(fmt.Sprintf("invalid query parameter gracePeriodSeconds: %q", v))
+		}
+		o.GracePeriodSeconds = &n
+	}
+	if v := q.Get("propagationPolicy"); v != "" && o.PropagationPolicy == nil {
+		p := metav1.DeletionPropagation(v)
+		o.PropagationPolicy = &p
+	}
+	if v := q.Get("orphanDependents"); v != "" && o.OrphanDependents == nil {
+		b, err := boolParam(q, "orphanDependents")
+		if err != nil {
+			return err
+		}
+		o.OrphanDependents = &b
+	}
+	return nil
+}
+
+func (s *Server) serveDelete(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	t, _, err := x.targetOf(r, res)
+	if err != nil {
+		return err
+	}
+	o, err := decodeDeleteOptions(r)
+	if err != nil {
+		return err
+	}
+	t.dryRun = t.dryRun || len(o.DryRun) > 0
+	e, gone, err := s.remove(r.Context(), t, o)
+	if err != nil {
+		return err
+	}
+	if gone && res.Graceful == nil {
+		s.writeSuccess(w, r, x, e)
+		return nil
+	}
+	s.writeEntry(w, r, x, http.StatusOK, e)
+	return nil
+}
+
+func (s *Server) serveDeleteCollection(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	t, _, err := x.targetOf(r, res)
+	if err != nil {
+		return err
+	}
+	o, err := decodeDeleteOptions(r)
+	if err != nil {
+		return err
+	}
+	t.dryRun = t.dryRun || len(o.DryRun) > 0
+	lo, err := parseListOptions(res, t.ns, "", r.URL.Query())
+	if err != nil {
+		return err
+	}
+	p, err := s.list(r.Context(), res, lo)
+	if err != nil {
+		return err
+	}
+	for _, e := range p.entries {
+		t.ns, t.name = e.obj.GetNamespace(), e.obj.GetName()
+		if _, _, err := s.remove(r.Context(), t, o); err != nil && !apierrors.IsNotFound(err) {
+			return err
+		}
+	}
+	x.accept.as = ""
+	return s.writeListOf(w, r, x, res, p)
+}
+
+func (s *Server) writeListOf(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource, p *page) error {
+	meta := metav1.ListMeta{ResourceVersion: revText(p.rev)}
+	if x.accept.media == mediaProtobuf && res.Type != nil {
+		s.writeProtoList(w, x, res, meta, p.entries)
+		return nil
+	}
+	return s.writeJSONList(w, r, x, res, meta, p.entries)
+}
+
+func (s *Server) serveScale(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	t, fv, err := x.targetOf(r, res)
+	if err != nil {
+		return err
+	}
+	switch x.verb {
+	case "get":
+		e := s.caches[res].get(t.key())
+		if e == nil {
+			return t.notFound()
+		}
+		s.writeObject(w, r, x, http.StatusOK, &scaleOf(res, e.obj).Scale)
+		return nil
+	case "patch":
+		return s.servePatch(w, r, x, res)
+	case "update":
+		var sc autoscalingv1.Scale
+		if err := s.readObject(r, x, scaleKind, &sc, fv); err != nil {
+			return err
+		}
+		e, err := s.updateScale(r.Context(), t, func(have *scaleObject) error {
+			have.Spec.Replicas = sc.Spec.Replicas
+			have.Name = sc.Name
+			if sc.ResourceVersion != "" {
+				have.ResourceVersion = sc.ResourceVersion
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		s.writeObject(w, r, x, http.StatusOK, &scaleOf(res, e.obj).Scale)
+		return nil
+	}
+	return notAllowed(x)
+}
+
+func (s *Server) serveBinding(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	t, fv, err := x.targetOf(r, res)
+	if err != nil {
+		return err
+	}
+	var b corev1.Binding
+	if err := s.readObject(r, x, corev1.SchemeGroupVersion.WithKind("Binding"), &b, fv); err != nil {
+		return err
+	}
+	if _, err := s.bind(r.Context(), t, &b); err != nil {
+		return err
+	}
+	s.writeCreated(w, r, x)
+	return nil
+}
+
+// serveEviction deletes the pod; disruption budgets have their say in evict.
+func (s *Server) serveEviction(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	t, fv, err := x.targetOf(r, res)
+	if err != nil {
+		return err
+	}
+	var ev policyv1.Eviction
+	if err := s.readObject(r, x, policyv1.SchemeGroupVersion.WithKind("Eviction"), &ev, fv); err != nil {
+		return err
+	}
+	if ev.Name != "" && ev.Name != x.name {
+		return apierrors.NewBadRequest(fmt.Sprintf("name in URL does not match name in Eviction object: %s != %s", x.name, ev.Name))
+	}
+	var o metav1.DeleteOptions
+	if ev.DeleteOptions != nil {
+		o = *ev.DeleteOptions
+	}
+	t.sub = ""
+	if err := s.evict(r.Context(), t, o); err != nil {
+		return err
+	}
+	s.writeCreated(w, r, x)
+	return nil
+}
+
+func (s *Server) writeCreated(w http.ResponseWriter, r *http.Request, x *exchange) {
+	s.writeObject(w, r, x, http.StatusCreated, &metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess, Code: http.StatusCreated})
+}
+
+// serveOther answers what is not about a resource.
+func (s *Server) serveOther(w http.ResponseWriter, r *http.Request, x *exchange) error {
+	p := strings.TrimSuffix(x.path, "/")
+	switch {
+	case p == "/api" || p == "/apis" || strings.HasPrefix(p, "/api/") || strings.HasPrefix(p, "/apis/"):
+		return s.serveDiscovery(w, r, x, p)
+	case p == "/openapi/v3" || strings.HasPrefix(p, "/openapi/"):
+		return s.serveOpenAPI(w, r, x, p)
+	case p == "/version":
+		s.writeObject(w, r, x, http.StatusOK, s.Version)
+		return nil
+	case p == "/healthz" || p == "/livez" || p == "/readyz" || strings.HasPrefix(p, "/healthz/") || strings.HasPrefix(p, "/livez/") || strings.HasPrefix(p, "/readyz/"):
+		return s.serveHealth(w, r, p)
+	case p == "":
+		s.writeObject(w, r, x, http.StatusOK, map[string]any{"paths": s.paths()})
+		return nil
+	}
+	return pathNotFound()
+}
+
+func queryOf(r *http.Request) url.Values { return r.URL.Query() }

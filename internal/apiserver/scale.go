@@ -1,0 +1,72 @@
+package apiserver
+
+import (
+	"context"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// scaleObject is the scale subresource of an object.
+type scaleObject struct{ autoscalingv1.Scale }
+
+var scaleKind = autoscalingv1.SchemeGroupVersion.WithKind("Scale")
+
+func scaleOf(r *api.Resource, o api.Object) *scaleObject {
+	return &scaleObject{autoscalingv1.Scale{
+		TypeMeta: metav1.TypeMeta{APIVersion: "autoscaling/v1", Kind: "Scale"},
+		ObjectMeta: metav1.ObjectMeta{Name: o.GetName(), Namespace: o.GetNamespace(), UID: o.GetUID(),
+			ResourceVersion: o.GetResourceVersion(), CreationTimestamp: o.GetCreationTimestamp()},
+		Spec:   autoscalingv1.ScaleSpec{Replicas: r.Scale.Replicas(o)},
+		Status: autoscalingv1.ScaleStatus{Replicas: r.Scale.Observed(o), Selector: r.Scale.Selector(o)},
+	}}
+}
+
+func (s *scaleObject) patch(apply func([]byte) ([]byte, error)) error {
+	before, err := marshalJSON(&s.Scale)
+	if err != nil {
+		return err
+	}
+	after, err := apply(before)
+	if err != nil {
+		return err
+	}
+	var next autoscalingv1.Scale
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(after, &next); err != nil {
+		return apierrors.NewBadRequest(err.Error())
+	}
+	s.Scale = next
+	return nil
+}
+
+// updateScale changes the number of replicas through the scale subresource.
+func (s *Server) updateScale(ctx context.Context, t target, change func(*scaleObject) error) (*entry, error) {
+	sub := t
+	sub.sub = "" // the write itself is one of the main resource: it moves the generation
+	return s.update(ctx, sub, "", func(old api.Object) (api.Object, error) {
+		sc := scaleOf(t.res, old)
+		was := sc.ResourceVersion
+		if err := change(sc); err != nil {
+			return nil, err
+		}
+		if sc.Name != "" && sc.Name != old.GetName() {
+			return nil, apierrors.NewBadRequest("the name of the object (" + sc.Name + ") does not match the name on the URL (" + old.GetName() + ")")
+		}
+		if sc.Spec.Replicas < 0 {
+			return nil, apierrors.NewInvalid(scaleKind.GroupKind(), t.name, field.ErrorList{
+				field.Invalid(field.NewPath("spec", "replicas"), sc.Spec.Replicas, "must be greater than or equal to 0").WithOrigin("minimum")})
+		}
+		next := old.DeepCopyObject().(api.Object)
+		t.res.Scale.SetReplicas(next, sc.Spec.Replicas)
+		next.SetResourceVersion(sc.ResourceVersion)
+		if sc.ResourceVersion == was {
+			next.SetResourceVersion("")
+		}
+		return next, nil
+	})
+}

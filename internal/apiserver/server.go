@@ -1,0 +1,101 @@
+// Package apiserver is the API server: the request pipeline, one file per verb,
+// above the watch cache, above the store.
+//
+// Life of a write: decode (body.go) → default → admit (admission/) → validate →
+// commit (write.go) → the feed carries it into the caches (feed.go) → encode.
+// Life of a read: the cache's shared entry (cache.go, entry.go) → encode once.
+// A watch is a cursor into the cache's events (watcher.go).
+//
+// Parts of Skiff in the same process use Server.Client, which skips HTTP and
+// encoding and hands out the very objects of the cache (local.go).
+//
+// Read server.go, feed.go, cache.go, write.go, then pipeline.go.
+package apiserver
+
+import (
+	"context"
+	"crypto/x509"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/all"
+	"github.com/skiff-k8s/skiff/internal/apiserver/admission"
+	"github.com/skiff-k8s/skiff/internal/auth"
+	"github.com/skiff-k8s/skiff/internal/store"
+)
+
+// Options say what a Server is made of.
+type Options struct {
+	Store       store.Store
+	Log         *slog.Logger
+	Now         func() time.Time
+	ServiceCIDR *net.IPNet
+	// NodePorts is the range that node ports are taken from; zero means 30000–32767.
+	NodePortBase, NodePortSize int
+	ClientCA                   *x509.CertPool
+	Tokens                     *auth.Issuer
+	// Node returns the handler of a node's kubelet API, for logs, exec and the like.
+	Node func(ctx context.Context, name string) (http.Handler, error)
+	// Dial opens connections to pods and services, for the proxy subresources.
+	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
+	Version VersionInfo
+}
+
+// Server is the API server.
+type Server struct {
+	Options
+	rows      []*api.Resource
+	caches    map[*api.Resource]*cache
+	feed      *feed
+	watch     store.Watch
+	admission []admission.Plugin
+	services  serviceAllocator
+	discovery discovery
+	openapi   openapi
+	checks    []check
+	started   time.Time
+
+	mu       sync.Mutex
+	watching int
+}
+
+// New loads the caches from the store. Run must be called for writes to return.
+func New(ctx context.Context, o Options) (*Server, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NodePortSize == 0 {
+		o.NodePortBase, o.NodePortSize = 30000, 2768
+	}
+	s := &Server{Options: o, rows: all.Rows, caches: map[*api.Resource]*cache{}, started: time.Now()}
+	s.feed = &feed{store: o.Store, caches: map[string]*cache{}}
+	for _, r := range s.rows {
+		if r.Virtual {
+			continue
+		}
+		c := newCache(r)
+		s.caches[r] = c
+		s.feed.caches[r.Storage] = c
+	}
+	var err error
+	if s.watch, err = s.feed.load(ctx); err != nil {
+		return nil, err
+	}
+	s.admission = admission.Plugins(s.Client(auth.System))
+	s.services.init(s)
+	return s, nil
+}
+
+// Run carries the store's sequence into the caches until the context ends.
+func (s *Server) Run(ctx context.Context) error { return s.feed.run(ctx, s.watch) }
+
+func (s *Server) row(gvr schema.GroupVersionResource) *api.Resource { return all.ByGVR(gvr) }
+
+// now is the time as objects carry it: in UTC, whole seconds.
+func (s *Server) now() time.Time { return s.Now().UTC().Truncate(time.Second) }

@@ -1,0 +1,93 @@
+package apiserver
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// includeObject is how much of each object a table carries: None, Metadata or Object.
+func includeObject(r *http.Request) metav1.IncludeObjectPolicy {
+	if p := metav1.IncludeObjectPolicy(r.URL.Query().Get("includeObject")); p != "" {
+		return p
+	}
+	return metav1.IncludeMetadata
+}
+
+// tableOf prints entries as kubectl get shows them. Later tables of a watch leave out the heads.
+func tableOf(r *api.Resource, entries []*entry, rev string, include metav1.IncludeObjectPolicy, heads bool) (*metav1.Table, error) {
+	t := &metav1.Table{
+		TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "Table"},
+		ListMeta: metav1.ListMeta{ResourceVersion: rev},
+		Rows:     make([]metav1.TableRow, 0, len(entries)),
+	}
+	columns := r.Columns
+	if len(columns) == 0 {
+		columns = api.DefaultColumns
+	}
+	if heads {
+		t.ColumnDefinitions = columnHeads(columns)
+	}
+	for _, e := range entries {
+		row := metav1.TableRow{Cells: make([]any, len(columns))}
+		for i, c := range columns {
+			row.Cells[i] = c.Cell(e.obj)
+		}
+		var err error
+		if row.Object.Raw, err = rowObject(e, include); err != nil {
+			return nil, err
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t, nil
+}
+
+func columnHeads(columns []api.ResourceColumn) []metav1.TableColumnDefinition {
+	out := make([]metav1.TableColumnDefinition, len(columns))
+	for i, c := range columns {
+		out[i] = metav1.TableColumnDefinition{Name: c.Name, Type: c.Type, Format: c.Format, Priority: c.Priority, Description: c.Description}
+		if out[i].Type == "" {
+			out[i].Type = "string"
+		}
+	}
+	return out
+}
+
+func rowObject(e *entry, include metav1.IncludeObjectPolicy) ([]byte, error) {
+	switch include {
+	case metav1.IncludeNone:
+		return []byte("null"), nil
+	case metav1.IncludeObject:
+		return e.JSON()
+	case metav1.IncludeMetadata:
+		return marshalJSON(partialOf(e))
+	}
+	return nil, apierrors.NewBadRequest(fmt.Sprintf("unrecognized includeObject value: %q", include))
+}
+
+// partialOf is the object's metadata alone.
+func partialOf(e *entry) *metav1.PartialObjectMetadata {
+	p := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"}}
+	if m, ok := e.obj.(interface{ GetObjectMeta() metav1.Object }); ok {
+		if om, ok := m.GetObjectMeta().(*metav1.ObjectMeta); ok {
+			p.ObjectMeta = *om
+			return p
+		}
+	}
+	p.Name, p.Namespace, p.UID = e.obj.GetName(), e.obj.GetNamespace(), e.obj.GetUID()
+	p.ResourceVersion, p.Generation = e.obj.GetResourceVersion(), e.obj.GetGeneration()
+	p.CreationTimestamp, p.DeletionTimestamp = e.obj.GetCreationTimestamp(), e.obj.GetDeletionTimestamp()
+	p.Labels, p.Annotations = e.obj.GetLabels(), e.obj.GetAnnotations()
+	p.OwnerReferences, p.Finalizers = e.obj.GetOwnerReferences(), e.obj.GetFinalizers()
+	return p
+}
+
+var _ runtime.Object = (*metav1.Table)(nil)
+
+func revText(rev int64) string { return strconv.FormatInt(rev, 10) }

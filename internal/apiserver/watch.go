@@ -1,0 +1,301 @@
+package apiserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// bookmarkEvery is how often an idle watch that asked for bookmarks gets one.
+const bookmarkEvery = time.Minute
+
+// serveWatch streams events until the client or its time is up.
+func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	q := r.URL.Query()
+	q.Set("watch", "true")
+	o, err := parseListOptions(res, x.ns, x.name, q)
+	if err != nil {
+		return err
+	}
+	c := s.caches[res]
+	if c == nil {
+		return apierrors.NewMethodNotSupported(res.GroupResource(), "watch")
+	}
+	if o.timeout == 0 {
+		o.timeout = 30*time.Minute + rand.N(30*time.Minute)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), o.timeout)
+	defer cancel()
+
+	st := &stream{s: s, w: w, x: x, res: res, include: includeObject(r), flush: http.NewResponseController(w)}
+	var initial []*entry
+	var wt *watcher
+	withInitial := o.rev <= 0 && (o.sendInitial == nil || *o.sendInitial) || o.sendInitial != nil && *o.sendInitial
+	rev := s.feed.applied.Load()
+	switch {
+	case withInitial:
+		if err := s.await(ctx, o.rev); err != nil {
+			return err
+		}
+		rev = s.feed.applied.Load()
+		initial, wt = c.watchAll(o.sel)
+	case o.rev <= 0:
+		wt, err = c.watchFrom(o.sel, rev)
+	default:
+		wt, err = c.watchFrom(o.sel, o.rev)
+	}
+	if err != nil {
+		return err
+	}
+	defer wt.close()
+
+	st.begin()
+	for _, e := range initial {
+		if err := st.event(watch.Added, e); err != nil {
+			return nil
+		}
+	}
+	if o.sendInitial != nil && *o.sendInitial {
+		if err := st.bookmark(rev, true); err != nil {
+			return nil
+		}
+	}
+	if st.send() == nil {
+		st.follow(ctx, wt, o.bookmarks)
+	}
+	return nil
+}
+
+// stream writes watch events in the form that was negotiated.
+type stream struct {
+	s       *Server
+	w       http.ResponseWriter
+	x       *exchange
+	res     *api.Resource
+	include metav1.IncludeObjectPolicy
+	flush   *http.ResponseController
+	buf     []byte
+	headed  bool // the heads of a table are out
+}
+
+func (st *stream) protobuf() bool { return st.x.accept.media == mediaProtobuf && st.x.accept.as == "" }
+
+func (st *stream) begin() {
+	media := mediaJSON
+	if st.protobuf() {
+		media = mediaProtobuf + ";stream=watch"
+	}
+	st.s.headers(st.w, st.x, media)
+	st.w.WriteHeader(http.StatusOK)
+	// The client must see that the watch stands before anything happens.
+	st.flush.Flush()
+}
+
+// follow sends what happens until the context ends, the client goes, or the watch fails.
+func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
+	var tick <-chan time.Time
+	if bookmarks {
+		t := time.NewTicker(bookmarkEvery)
+		defer t.Stop()
+		tick = t.C
+	}
+	for {
+		rev := st.s.feed.applied.Load()
+		events, err := wt.ready()
+		if err != nil {
+			st.fail(err)
+			return
+		}
+		for _, t := range events {
+			if err := st.event(t.kind, t.e); err != nil {
+				return
+			}
+		}
+		if st.send() != nil {
+			return
+		}
+		if len(events) > 0 {
+			continue
+		}
+		select {
+		case <-wt.woken:
+		case <-tick:
+			if st.bookmark(rev, false) != nil || st.send() != nil {
+				return
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// send writes out what was gathered.
+func (st *stream) send() error {
+	if len(st.buf) == 0 {
+		return nil
+	}
+	_, err := st.w.Write(st.buf)
+	st.buf = st.buf[:0]
+	if cap(st.buf) > 1<<20 {
+		st.buf = nil
+	}
+	if err != nil {
+		return err
+	}
+	return st.flush.Flush()
+}
+
+func (st *stream) event(kind watch.EventType, e *entry) error {
+	if len(st.buf) > 256<<10 {
+		if err := st.send(); err != nil {
+			return err
+		}
+	}
+	if st.protobuf() && e.raw != nil {
+		head, size := protoHead(st.res.GVK, len(e.raw)+len(e.suffix))
+		st.protoEvent(string(kind), size, func(b []byte) []byte {
+			b = append(append(append(b, head...), e.raw...), e.suffix...)
+			return append(b, 0x1a, 0, 0x22, 0)
+		})
+		return nil
+	}
+	b, err := st.body(e)
+	if err != nil {
+		return err
+	}
+	st.jsonEvent(string(kind), b)
+	return nil
+}
+
+// body is the object of an event as JSON, in the form asked for.
+func (st *stream) body(e *entry) ([]byte, error) {
+	switch st.x.accept.as {
+	case "Table":
+		t, err := tableOf(st.res, []*entry{e}, revText(e.rev), st.include, !st.headed)
+		if err != nil {
+			return nil, err
+		}
+		st.headed = true
+		return marshalJSON(t)
+	case "PartialObjectMetadata", "PartialObjectMetadataList":
+		return marshalJSON(partialOf(e))
+	}
+	return e.JSON()
+}
+
+func (st *stream) jsonEvent(kind string, object []byte) {
+	st.buf = append(st.buf, `{"type":"`...)
+	st.buf = append(st.buf, kind...)
+	st.buf = append(st.buf, `","object":`...)
+	st.buf = append(st.buf, object...)
+	st.buf = append(st.buf, "}\n"...)
+}
+
+// protoEvent appends a length-delimited metav1.WatchEvent whose raw object has size bytes.
+func (st *stream) protoEvent(kind string, size int, object func([]byte) []byte) {
+	raw := 1 + varintLen(size) + size
+	total := 2 + len(kind) + 1 + varintLen(raw) + raw
+	b := append(st.buf, byte(total>>24), byte(total>>16), byte(total>>8), byte(total))
+	b = append(b, 0x0a, byte(len(kind)))
+	b = append(b, kind...)
+	b = appendVarint(append(b, 0x12), raw)
+	b = appendVarint(append(b, 0x0a), size)
+	st.buf = object(b)
+}
+
+// bookmark tells that everything up to rev was sent; end marks the end of the initial events.
+func (st *stream) bookmark(rev int64, end bool) error {
+	o := st.res.New()
+	o.GetObjectKind().SetGroupVersionKind(st.res.GVK)
+	o.SetResourceVersion(revText(rev))
+	if end {
+		o.SetAnnotations(map[string]string{metav1.InitialEventsAnnotationKey: "true"})
+	}
+	return st.loose(watch.Bookmark, o)
+}
+
+// loose sends an object that is in no cache.
+func (st *stream) loose(kind watch.EventType, o runtime.Object) error {
+	if m, ok := o.(protoMessage); ok && st.protobuf() {
+		b, _, err := envelope(o.GetObjectKind().GroupVersionKind(), m)
+		if err != nil {
+			return err
+		}
+		st.protoEvent(string(kind), len(b), func(buf []byte) []byte { return append(buf, b...) })
+		return nil
+	}
+	if a, ok := o.(api.Object); ok && st.x.accept.as != "" {
+		e := &entry{res: st.res, obj: a}
+		if st.x.accept.as == "Table" {
+			return st.tableBookmark(kind, e)
+		}
+		b, err := marshalJSON(partialOf(e))
+		if err != nil {
+			return err
+		}
+		st.jsonEvent(string(kind), b)
+		return nil
+	}
+	b, err := marshalJSON(o)
+	if err != nil {
+		return err
+	}
+	st.jsonEvent(string(kind), b)
+	return nil
+}
+
+// tableBookmark is a table whose one row has no cells to speak of, only the object that carries the revision.
+func (st *stream) tableBookmark(kind watch.EventType, e *entry) error {
+	t := &metav1.Table{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "Table"}, ListMeta: metav1.ListMeta{ResourceVersion: e.obj.GetResourceVersion()}}
+	raw, err := rowObject(e, metav1.IncludeMetadata)
+	if err != nil {
+		return err
+	}
+	columns := st.res.Columns
+	if len(columns) == 0 {
+		columns = api.DefaultColumns
+	}
+	cells := make([]any, len(columns))
+	for i := range cells {
+		cells[i] = ""
+	}
+	t.Rows = []metav1.TableRow{{Cells: cells, Object: runtime.RawExtension{Raw: raw}}}
+	if !st.headed {
+		t.ColumnDefinitions = columnHeads(columns)
+		st.headed = true
+	}
+	b, err := marshalJSON(t)
+	if err != nil {
+		return err
+	}
+	st.jsonEvent(string(kind), b)
+	return nil
+}
+
+// fail ends the stream with an ERROR event.
+func (st *stream) fail(err error) {
+	var carried apierrors.APIStatus
+	if !errors.As(err, &carried) {
+		carried = apierrors.NewInternalError(err)
+	}
+	status := carried.Status()
+	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+	if st.protobuf() {
+		if err := st.loose(watch.Error, &status); err != nil {
+			return
+		}
+	} else if b, err := json.Marshal(&status); err == nil {
+		st.jsonEvent(string(watch.Error), b)
+	}
+	st.send()
+}

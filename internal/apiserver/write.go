@@ -1,0 +1,378 @@
+package apiserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/apimachinery/pkg/util/uuid"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/apiserver/admission"
+	"github.com/skiff-k8s/skiff/internal/auth"
+	"github.com/skiff-k8s/skiff/internal/store"
+)
+
+// target is what a write is about.
+type target struct {
+	res    *api.Resource
+	sub    string
+	ns     string
+	name   string
+	user   *auth.User
+	dryRun bool
+	warn   func(string) // receives texts for Warning headers; never nil
+}
+
+func (t *target) key() string { return t.res.Key(t.ns, t.name) }
+
+func (t *target) notFound() error { return apierrors.NewNotFound(t.res.GroupResource(), t.name) }
+
+// attempts bounds how often a write that asks for no particular revision is tried anew.
+const attempts = 30
+
+// create stores a new object, which is the server's from here on.
+func (s *Server) create(ctx context.Context, t target, o api.Object) (*entry, error) {
+	if err := s.prepareCreate(&t, o); err != nil {
+		return nil, err
+	}
+	generated := o.GetName() == "" && o.GetGenerateName() != ""
+	if !generated {
+		return s.createNamed(ctx, t, o)
+	}
+	base := o.GetGenerateName()
+	// Long bases are cut so that name and suffix fit.
+	if len(base) > 58 {
+		base = base[:58]
+	}
+	for i := 0; ; i++ {
+		c := o
+		if i < 7 {
+			c = o.DeepCopyObject().(api.Object)
+		}
+		c.SetName(base + rand.String(5))
+		t.name = c.GetName()
+		e, err := s.createNamed(ctx, t, c)
+		if i < 7 && apierrors.IsAlreadyExists(err) {
+			continue
+		}
+		return e, err
+	}
+}
+
+func (s *Server) prepareCreate(t *target, o api.Object) error {
+	r := t.res
+	if r.Namespaced {
+		if o.GetNamespace() == "" {
+			o.SetNamespace(t.ns)
+		}
+		if t.ns == "" {
+			t.ns = o.GetNamespace()
+		}
+		if o.GetNamespace() != t.ns {
+			return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+		}
+		if t.ns == "" {
+			return apierrors.NewBadRequest("namespace is required")
+		}
+	} else {
+		o.SetNamespace("")
+	}
+	if rv := o.GetResourceVersion(); rv != "" && rv != "0" {
+		return apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
+	}
+	o.SetUID(uuid.NewUUID())
+	o.SetCreationTimestamp(metav1.Time{Time: s.now()})
+	o.SetDeletionTimestamp(nil)
+	o.SetDeletionGracePeriodSeconds(nil)
+	o.SetSelfLink("")
+	o.SetManagedFields(nil)
+	o.SetGeneration(0)
+	if r.SpecChanged != nil {
+		o.SetGeneration(1)
+	}
+	r.Prepare(o)
+	return nil
+}
+
+func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entry, error) {
+	r := t.res
+	t.name = o.GetName()
+	attrs := admission.Attributes{Operation: admission.Create, Resource: r, Namespace: t.ns, Name: t.name, User: t.user, Object: o, Warn: t.warn}
+	if r.Default != nil {
+		r.Default(o)
+	}
+	for range attempts {
+		nsCheck, err := s.admit(ctx, &attrs)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.validateCreate(t, o); err != nil {
+			return nil, err
+		}
+		if t.dryRun {
+			if s.caches[r].get(t.key()) != nil {
+				return nil, apierrors.NewAlreadyExists(r.GroupResource(), t.name)
+			}
+			return newEntry(r, t.key(), o)
+		}
+		txn := store.Txn{If: append(nsCheck, store.Compare{Key: t.key()}), Lazy: r.Lazy}
+		e, err := s.commit(ctx, t, txn, o, nil)
+		if !errors.Is(err, store.ErrConflict) {
+			return e, err
+		}
+		if s.caches[r].get(t.key()) != nil {
+			return nil, apierrors.NewAlreadyExists(r.GroupResource(), t.name)
+		}
+		// The namespace changed in between, or a key was taken: look again.
+	}
+	return nil, s.tooBusy(t)
+}
+
+func (s *Server) tooBusy(t target) error {
+	return apierrors.NewServerTimeout(t.res.GroupResource(), "write", 1)
+}
+
+// admit runs the admission plugins, and pins the namespace that was found good.
+func (s *Server) admit(ctx context.Context, a *admission.Attributes) ([]store.Compare, error) {
+	var pins []store.Compare
+	for _, p := range s.admission {
+		if err := p.Admit(ctx, a); err != nil {
+			return nil, err
+		}
+	}
+	if a.Operation == admission.Create && a.Pin != nil {
+		rev, _ := strconv.ParseInt(a.Pin.GetResourceVersion(), 10, 64)
+		pins = append(pins, store.Compare{Key: namespaceRow().Key("", a.Pin.GetName()), Mod: rev})
+	}
+	return pins, nil
+}
+
+func (s *Server) validateCreate(t target, o api.Object) error {
+	r := t.res
+	errs := validation.ValidateObjectMetaAccessor(o, r.Namespaced, validation.ValidateNameFunc(r.Name), field.NewPath("metadata"))
+	if r.Validate != nil {
+		errs = append(errs, r.Validate(o)...)
+	}
+	if len(errs) > 0 {
+		return apierrors.NewInvalid(r.GVK.GroupKind(), o.GetName(), errs)
+	}
+	if r.Warn != nil {
+		for _, w := range r.Warn(o, nil) {
+			t.warn(w)
+		}
+	}
+	return nil
+}
+
+// commit writes o in the transaction and waits until the caches have it.
+func (s *Server) commit(ctx context.Context, t target, txn store.Txn, o api.Object, old *entry) (*entry, error) {
+	release, err := s.allocate(t, &txn, o, old)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	e, err := newEntry(t.res, t.key(), o)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	if len(e.value) > maxObjectSize {
+		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("limit is %d", maxObjectSize))
+	}
+	txn.Then = append(txn.Then, store.Op{Key: e.key, Value: e.value, Ref: e})
+	rev, err := s.Store.Commit(ctx, txn)
+	if errors.Is(err, store.ErrConflict) {
+		// Whoever was faster must be visible here before the caller looks again.
+		if werr := s.feed.wait(ctx, rev); werr != nil {
+			return nil, s.storeError(werr)
+		}
+		return nil, err
+	}
+	if err == nil {
+		err = s.feed.wait(ctx, rev)
+	}
+	if err != nil {
+		return nil, s.storeError(err)
+	}
+	return e, nil
+}
+
+// maxObjectSize is what upstream's etcd admits.
+const maxObjectSize = 1536 * 1024
+
+// change computes the object that an update wants from the current one (shared:
+// not to be changed). It may return a status error to refuse.
+type changeFunc func(old api.Object) (api.Object, error)
+
+// update replaces an object. Without a resourceVersion in what change returns it
+// is tried anew when somebody was faster.
+func (s *Server) update(ctx context.Context, t target, uid types.UID, change changeFunc) (*entry, error) {
+	for range attempts {
+		cur := s.caches[t.res].get(t.key())
+		if cur == nil {
+			return nil, t.notFound()
+		}
+		if uid != "" && uid != cur.obj.GetUID() {
+			return nil, uidConflict(&t, uid, cur.obj.GetUID())
+		}
+		next, err := change(cur.obj)
+		if err != nil {
+			return nil, err
+		}
+		if next.GetUID() != "" && next.GetUID() != cur.obj.GetUID() {
+			return nil, uidConflict(&t, next.GetUID(), cur.obj.GetUID())
+		}
+		rv := next.GetResourceVersion()
+		if rv != "" && rv != "0" && rv != cur.obj.GetResourceVersion() {
+			return nil, apierrors.NewConflict(t.res.GroupResource(), t.name, errors.New(modifiedMessage))
+		}
+		if (rv == "" || rv == "0") && t.res.RequireVersion {
+			return nil, apierrors.NewInvalid(t.res.GVK.GroupKind(), t.name, field.ErrorList{
+				field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")})
+		}
+		e, err := s.replace(ctx, t, cur, next)
+		if errors.Is(err, store.ErrConflict) {
+			if rv != "" && rv != "0" && s.caches[t.res].get(t.key()) != cur {
+				return nil, apierrors.NewConflict(t.res.GroupResource(), t.name, errors.New(modifiedMessage))
+			}
+			continue
+		}
+		return e, err
+	}
+	return nil, s.tooBusy(t)
+}
+
+const modifiedMessage = "the object has been modified; please apply your changes to the latest version and try again"
+
+func uidConflict(t *target, want, have types.UID) error {
+	return apierrors.NewConflict(t.res.GroupResource(), t.name,
+		fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", want, have))
+}
+
+// replace writes next over cur: what a client may not change is carried over,
+// then come admission and validation.
+func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Object) (*entry, error) {
+	r, old := t.res, cur.obj
+	next = s.prepareUpdate(&t, next, old)
+	attrs := admission.Attributes{Operation: admission.Update, Resource: r, Subresource: t.sub, Namespace: t.ns, Name: t.name, User: t.user, Object: next, Old: old, Warn: t.warn}
+	if _, err := s.admit(ctx, &attrs); err != nil {
+		return nil, err
+	}
+	if err := s.validateUpdate(t, next, old); err != nil {
+		return nil, err
+	}
+	if next.GetDeletionTimestamp() != nil && len(next.GetFinalizers()) == 0 && !stillHeld(next) {
+		return s.removed(ctx, t, cur, next)
+	}
+	// Nothing changed: no write, no new revision.
+	probe, err := newEntry(r, cur.key, next)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	if bytes.Equal(probe.value, cur.value) {
+		return cur, nil
+	}
+	if t.dryRun {
+		probe.publish(cur.rev)
+		return probe, nil
+	}
+	return s.commit(ctx, t, store.Txn{If: []store.Compare{{Key: cur.key, Mod: cur.rev}}, Lazy: r.Lazy}, next, cur)
+}
+
+// prepareUpdate returns what would be stored: the part that this (sub)resource owns from next, the rest from old.
+func (s *Server) prepareUpdate(t *target, next, old api.Object) api.Object {
+	r := t.res
+	if t.sub == "status" {
+		merged := old.DeepCopyObject().(api.Object)
+		r.Status.Carry(merged, next)
+		merged.SetLabels(next.GetLabels())
+		merged.SetAnnotations(next.GetAnnotations())
+		merged.SetFinalizers(next.GetFinalizers())
+		next = merged
+		if r.Status.Prepare != nil {
+			r.Status.Prepare(next, old)
+		}
+		return next
+	}
+	if take := partial[r.GVR.Resource+"/"+t.sub]; take != nil {
+		merged := old.DeepCopyObject().(api.Object)
+		take(merged, next)
+		if r.Default != nil {
+			r.Default(merged)
+		}
+		if r.SpecChanged != nil && t.sub != "finalize" && r.SpecChanged(merged, old) {
+			merged.SetGeneration(old.GetGeneration() + 1)
+		}
+		return merged
+	}
+	next.SetNamespace(old.GetNamespace())
+	next.SetUID(old.GetUID())
+	next.SetCreationTimestamp(old.GetCreationTimestamp())
+	next.SetDeletionTimestamp(old.GetDeletionTimestamp())
+	next.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
+	next.SetSelfLink("")
+	next.SetGeneration(old.GetGeneration())
+	next.SetManagedFields(nil)
+	if next.GetGenerateName() == "" {
+		next.SetGenerateName(old.GetGenerateName())
+	}
+	if t.sub == "" {
+		r.PrepareUpdate(next, old)
+		if svc, ok := next.(*corev1.Service); ok {
+			carryService(svc, old.(*corev1.Service))
+		}
+	}
+	if r.Default != nil {
+		r.Default(next)
+	}
+	if r.SpecChanged != nil && r.SpecChanged(next, old) {
+		next.SetGeneration(old.GetGeneration() + 1)
+	}
+	return next
+}
+
+func (s *Server) validateUpdate(t target, next, old api.Object) error {
+	r := t.res
+	errs := validation.ValidateObjectMetaAccessorUpdate(next, old, field.NewPath("metadata"))
+	switch {
+	case t.sub == "status":
+		if r.Status.Validate != nil {
+			errs = append(errs, r.Status.Validate(next, old)...)
+		}
+	case t.sub == "" && r.ValidateUpdate != nil:
+		errs = append(errs, r.ValidateUpdate(next, old)...)
+	case r.Validate != nil && r.ValidateUpdate == nil:
+		errs = append(errs, r.Validate(next)...)
+	}
+	if len(errs) > 0 {
+		return apierrors.NewInvalid(r.GVK.GroupKind(), t.name, errs)
+	}
+	if r.Warn != nil {
+		for _, w := range r.Warn(next, old) {
+			t.warn(w)
+		}
+	}
+	return nil
+}
+
+func (s *Server) storeError(err error) error {
+	switch {
+	case errors.Is(err, store.ErrFull):
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: 507, Reason: metav1.StatusReasonInternalError,
+			Message: "the disk that holds the cluster state is full: free some space; deletes are still accepted"}}
+	case errors.Is(err, store.ErrClosed):
+		return apierrors.NewServiceUnavailable(err.Error())
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return apierrors.NewTimeoutError("the request was given up before the write was confirmed; it may or may not have happened", 1)
+	}
+	return apierrors.NewInternalError(err)
+}
