@@ -51,7 +51,9 @@ func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (
 				e.publish(cur.rev)
 			}
 		default:
-			e, err = s.commit(ctx, t, store.Txn{If: []store.Compare{{Key: cur.key, Mod: cur.rev}}}, next, cur)
+			if e, err = newEntry(t.res, cur.key, next); err == nil {
+				e, err = s.commit(ctx, store.Txn{If: []store.Compare{{Key: cur.key, Mod: cur.rev}}}, e)
+			}
 			gone = false
 		}
 		if errors.Is(err, store.ErrConflict) {

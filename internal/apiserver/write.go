@@ -119,23 +119,33 @@ func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entr
 		if err := s.validateCreate(t, o); err != nil {
 			return nil, err
 		}
-		if t.dryRun {
-			if s.caches[r].get(t.key()) != nil {
-				return nil, apierrors.NewAlreadyExists(r.GroupResource(), t.name)
-			}
-			return newEntry(r, t.key(), o)
-		}
-		txn := store.Txn{If: append(nsCheck, store.Compare{Key: t.key()}), Lazy: r.Lazy}
-		e, err := s.commit(ctx, t, txn, o, nil)
-		if !errors.Is(err, store.ErrConflict) {
-			return e, err
-		}
 		if s.caches[r].get(t.key()) != nil {
 			return nil, apierrors.NewAlreadyExists(r.GroupResource(), t.name)
+		}
+		e, err := s.insert(ctx, t, store.Txn{If: append(nsCheck, store.Compare{Key: t.key()}), Lazy: r.Lazy}, o)
+		if !errors.Is(err, store.ErrConflict) {
+			return e, err
 		}
 		// The namespace changed in between, or a key was taken: look again.
 	}
 	return nil, s.tooBusy(t)
+}
+
+// insert writes a new object with what has to be allocated for it.
+func (s *Server) insert(ctx context.Context, t target, txn store.Txn, o api.Object) (*entry, error) {
+	release, err := s.allocate(t, &txn, o, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	e, err := newEntry(t.res, t.key(), o)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	if t.dryRun {
+		return e, nil
+	}
+	return s.commit(ctx, txn, e)
 }
 
 func (s *Server) tooBusy(t target) error {
@@ -174,17 +184,8 @@ func (s *Server) validateCreate(t target, o api.Object) error {
 	return nil
 }
 
-// commit writes o in the transaction and waits until the caches have it.
-func (s *Server) commit(ctx context.Context, t target, txn store.Txn, o api.Object, old *entry) (*entry, error) {
-	release, err := s.allocate(t, &txn, o, old)
-	if err != nil {
-		return nil, err
-	}
-	defer release()
-	e, err := newEntry(t.res, t.key(), o)
-	if err != nil {
-		return nil, apierrors.NewInternalError(err)
-	}
+// commit writes the entry with the transaction and waits until the caches have it.
+func (s *Server) commit(ctx context.Context, txn store.Txn, e *entry) (*entry, error) {
 	if len(e.value) > maxObjectSize {
 		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("limit is %d", maxObjectSize))
 	}
@@ -263,6 +264,7 @@ func uidConflict(t *target, want, have types.UID) error {
 func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Object) (*entry, error) {
 	r, old := t.res, cur.obj
 	next = s.prepareUpdate(&t, next, old)
+	next.SetResourceVersion(old.GetResourceVersion())
 	attrs := admission.Attributes{Operation: admission.Update, Resource: r, Subresource: t.sub, Namespace: t.ns, Name: t.name, User: t.user, Object: next, Old: old, Warn: t.warn}
 	if _, err := s.admit(ctx, &attrs); err != nil {
 		return nil, err
@@ -273,6 +275,12 @@ func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Obj
 	if next.GetDeletionTimestamp() != nil && len(next.GetFinalizers()) == 0 && !stillHeld(next) {
 		return s.removed(ctx, t, cur, next)
 	}
+	txn := store.Txn{If: []store.Compare{{Key: cur.key, Mod: cur.rev}}, Lazy: r.Lazy}
+	release, err := s.allocate(t, &txn, next, cur)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	// Nothing changed: no write, no new revision.
 	probe, err := newEntry(r, cur.key, next)
 	if err != nil {
@@ -285,7 +293,7 @@ func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Obj
 		probe.publish(cur.rev)
 		return probe, nil
 	}
-	return s.commit(ctx, t, store.Txn{If: []store.Compare{{Key: cur.key, Mod: cur.rev}}, Lazy: r.Lazy}, next, cur)
+	return s.commit(ctx, txn, probe)
 }
 
 // prepareUpdate returns what would be stored: the part that this (sub)resource owns from next, the rest from old.
