@@ -166,6 +166,11 @@ func (e *Engine) view(ctx context.Context) View {
 	return View{Reader: e.Client, Context: ctx, Now: e.Now()}
 }
 
+// Step runs one step of a controller, as Run does for each key.
+func (e *Engine) Step(ctx context.Context, s Spec, k Key) (after time.Duration, err error) {
+	return run(ctx, e, s.Name, k, s.Step)
+}
+
 // run runs one step and carries out its plan. A panic fails the key, not the process.
 func run[K comparable](ctx context.Context, e *Engine, name string, k K, step func(View, K) (Plan, error)) (after time.Duration, err error) {
 	defer recovered(&err)
