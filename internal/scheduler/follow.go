@@ -24,7 +24,8 @@ type followed struct {
 	set   func(api.Object)
 	gone  func(api.Object)
 	seen  map[types.UID]seen
-	epoch int // counts the lists
+	epoch int  // counts the lists
+	whole bool // one list came to its end
 }
 
 // seen is what the last event said of an object.
@@ -126,7 +127,8 @@ func (s *Scheduler) synced(f *followed) {
 			f.gone(o.object)
 		}
 	}
-	if f.epoch == 1 {
+	if !f.whole {
+		f.whole = true
 		s.unsynced--
 	}
 }

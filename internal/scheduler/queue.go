@@ -24,7 +24,6 @@ type entry struct {
 	pod      *snapshot.Pod
 	attempts int
 	by       plugins.Set // what kept it from running at the last attempt
-	failed   bool        // by is set: events decide when it is tried again
 
 	place  place
 	index  int // in its heap
@@ -112,7 +111,7 @@ func (q *queue) pop() *entry {
 
 // park puts away a pod that fits nowhere until something happens that may change it.
 func (q *queue) park(e *entry, by plugins.Set, now time.Time) {
-	e.by, e.failed, e.parked = by, true, now
+	e.by, e.parked = by, now
 	e.until = now.Add(backoff(e.attempts))
 	e.place = inParked
 	q.parked[e.pod.Obj.UID] = e

@@ -24,7 +24,6 @@ type Change struct {
 	Node  *snapshot.Node
 	Parts snapshot.Change
 	Pod   *snapshot.Pod
-	// Freed: the resources of Pod are free now.
 }
 
 // Wakes tells whether the change may let a pod run that the plugins of the set kept from running.

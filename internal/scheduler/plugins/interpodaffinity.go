@@ -179,6 +179,10 @@ func wakeInterPod(s *snapshot.Snapshot, p *snapshot.Pod, ch *Change) bool {
 	case PodThere:
 		return len(w.Affinity) > 0 && w.AffinityGroup.Selects(s, ch.Pod.Labels)
 	case PodGone:
+		// Without it the pod may be the first of its group.
+		if len(w.Affinity) > 0 && w.AffinityGroup.Selects(s, ch.Pod.Labels) {
+			return true
+		}
 		// It may have kept this pod away, by this pod's terms or by its own.
 		for i := range w.Anti {
 			if w.Anti[i].Group.Selects(s, ch.Pod.Labels) {

@@ -74,7 +74,6 @@ func (t *Tolerations) on(ts *TaintSet) verdict {
 	for i := range ts.Taints {
 		taint := &ts.Taints[i]
 		if taint.Effect == corev1.TaintEffectPreferNoSchedule {
-			// compat: only tolerations without an effect or with this one count here, as with the others.
 			if !t.tolerate(taint) {
 				v.avoid++
 			}
