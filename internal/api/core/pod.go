@@ -30,6 +30,8 @@ var Pod = api.Kind[corev1.Pod]{
 		{Name: "proxy", Kind: coreKind("PodProxyOptions"), Verbs: proxyVerbs},
 		{Name: "resize", Kind: coreKind("Pod"), Verbs: writeVerbs},
 	},
+	Default:  defaultPod,
+	Prepare:  preparePod,
 	Graceful: podGrace,
 	Fields: map[string]func(*corev1.Pod) string{
 		"spec.nodeName":            func(p *corev1.Pod) string { return p.Spec.NodeName },

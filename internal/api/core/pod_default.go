@@ -1,0 +1,64 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	helper "k8s.io/component-helpers/resource"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+// defaultPod fills in a pod: what templates get too, and what only pods get.
+func defaultPod(p *corev1.Pod) {
+	s := &p.Spec
+	DefaultPodSpec(s)
+	for i := range s.Containers {
+		requestsFromLimits(&s.Containers[i].Resources)
+	}
+	for i := range s.InitContainers {
+		requestsFromLimits(&s.InitContainers[i].Resources)
+	}
+	if s.Resources != nil {
+		defaultPodResources(p)
+	}
+	meta.DefaultAt(&s.EnableServiceLinks, corev1.DefaultEnableServiceLinks)
+	if s.HostNetwork {
+		defaultHostPorts(s.Containers)
+		defaultHostPorts(s.InitContainers)
+	}
+}
+
+// defaultHostPorts names the port on the host that a container on the host's network has anyway.
+func defaultHostPorts(cs []corev1.Container) {
+	for i := range cs {
+		for j := range cs[i].Ports {
+			meta.Default(&cs[i].Ports[j].HostPort, cs[i].Ports[j].ContainerPort)
+		}
+	}
+}
+
+// defaultPodResources derives what the pod as a whole asks for, from its containers and then from its limits.
+func defaultPodResources(p *corev1.Pod) {
+	r := p.Spec.Resources
+	ask := r.Requests
+	set := func(name corev1.ResourceName, q resource.Quantity) {
+		if _, ok := ask[name]; ok || !helper.IsSupportedPodLevelResource(name) {
+			return
+		}
+		if ask == nil {
+			ask = corev1.ResourceList{}
+		}
+		ask[name] = q.DeepCopy()
+	}
+	if len(r.Requests)+len(r.Limits) > 0 {
+		for name, q := range helper.AggregateContainerRequests(p, helper.PodResourcesOptions{}) {
+			if !isHugePage(name) {
+				set(name, q)
+			}
+		}
+	}
+	for name, q := range r.Limits {
+		set(name, q)
+	}
+	r.Requests = ask
+}
