@@ -1,10 +1,14 @@
 package scheduler
 
 import (
+	"context"
 	"fmt"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/client/clienttest"
 )
 
 // BenchmarkSchedule measures one pod: compile, decide, assume.
@@ -45,5 +49,56 @@ func BenchmarkSchedule(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// BenchmarkRun measures pods from their creation to their binding on the API in memory,
+// watches, writes and all.
+func BenchmarkRun(b *testing.B) {
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	c := clienttest.New()
+	for _, n := range manyNodes(1000, 10) {
+		has("pods", "100000")(n)
+		c.Add(n)
+	}
+	bound := make(chan struct{}, 1<<16)
+	s := New(Options{Client: c, Events: counter{bound}, Seed: 1})
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	for i := 0; b.Loop(); i++ {
+		c.Add(pod(fmt.Sprintf("p-%d", i), ask("10m", "1Mi")))
+		if i >= 1000 {
+			<-bound
+		}
+	}
+	cancel()
+	<-done
+}
+
+// counter tells of each event.
+type counter struct{ seen chan struct{} }
+
+func (c counter) Record(string, api.Object, string, string, string, string)             { c.seen <- struct{}{} }
+func (c counter) RecordFrom(string, string, api.Object, string, string, string, string) {}
+
+// BenchmarkPreempt measures a pod that fits only where less important ones are.
+func BenchmarkPreempt(b *testing.B) {
+	var low []*corev1.Pod
+	nodes := manyNodes(1000, 10)
+	for i := range 8000 {
+		low = append(low, pod(fmt.Sprintf("low-%d", i), ask("4", "1Gi"), on(nodes[i%1000].Name), priority(int32(i%3))))
+	}
+	c := clusterOf(1, nodes, low...)
+	vip := pod("vip", ask("4", "1Gi"), priority(100))
+	equal := pod("equal", ask("4", "1Gi"))
+	for name, o := range map[string]*corev1.Pod{"victims": vip, "none": equal} {
+		b.Run(name, func(b *testing.B) {
+			p := c.Snapshot.Compile(o)
+			for b.Loop() {
+				_, fe := c.Schedule(p)
+				c.Preempt(p, fe, nil, nil)
+			}
+		})
 	}
 }

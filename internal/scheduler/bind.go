@@ -21,7 +21,7 @@ func (s *Scheduler) bind(t *tracked, node string) {
 			return
 		}
 		if ctx.Err() == nil {
-			s.mail.put(func() { s.unassume(t, err) })
+			s.mail.put(func() { s.unassume(t, fmt.Errorf("binding rejected: %w", err)) })
 		}
 	})
 }
@@ -41,5 +41,5 @@ func (s *Scheduler) unassume(t *tracked, err error) {
 	s.core.Snapshot.Remove(t.pod)
 	s.queue.retry(&t.entry, s.Now())
 	s.wake(plugins.Change{Kind: plugins.PodGone, Pod: t.pod})
-	s.reportFailure(o, corev1.PodReasonSchedulerError, "binding rejected: "+err.Error(), "")
+	s.reportFailure(o, corev1.PodReasonSchedulerError, err.Error(), "")
 }

@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"context"
+	"maps"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -49,12 +50,13 @@ func (s *Scheduler) follows() []*followed {
 			func(o *appsv1.ReplicaSet) { snap.SetOwner(string(o.UID), nil) }),
 		kind(func(o *appsv1.StatefulSet) { snap.SetOwner(string(o.UID), o.Spec.Selector) },
 			func(o *appsv1.StatefulSet) { snap.SetOwner(string(o.UID), nil) }),
-		kind(func(o *corev1.PersistentVolumeClaim) { s.volumesChanged(setIn(snap.Volumes.Claims, claimKey(o), o)) },
+		kind(func(o *corev1.PersistentVolumeClaim) { setIn(s, snap.Volumes.Claims, claimKey(o), o) },
 			func(o *corev1.PersistentVolumeClaim) { delete(snap.Volumes.Claims, claimKey(o)) }),
-		kind(func(o *corev1.PersistentVolume) { s.volumesChanged(setIn(snap.Volumes.PVs, o.Name, o)) },
+		kind(func(o *corev1.PersistentVolume) { setIn(s, snap.Volumes.PVs, o.Name, o) },
 			func(o *corev1.PersistentVolume) { delete(snap.Volumes.PVs, o.Name) }),
-		kind(func(o *storagev1.StorageClass) { s.volumesChanged(setIn(snap.Volumes.Classes, o.Name, o)) },
+		kind(func(o *storagev1.StorageClass) { setIn(s, snap.Volumes.Classes, o.Name, o) },
 			func(o *storagev1.StorageClass) { delete(snap.Volumes.Classes, o.Name) }),
+		kind(s.setVolumeLimits, func(o *storagev1.CSINode) { delete(snap.Volumes.Limits, o.Name) }),
 		kind(s.setBudget, func(o *policyv1.PodDisruptionBudget) { delete(s.pdbs, string(o.UID)) }),
 		kind(s.setPod, s.dropPod),
 	}
@@ -162,16 +164,28 @@ func (s *Scheduler) dropNode(n *corev1.Node) {
 	s.queue.wakeIf(s.Now(), func(e *entry) bool { return e.by.Has(plugins.PodTopologySpread) })
 }
 
-func (s *Scheduler) volumesChanged(changed bool) {
-	if changed {
-		s.checkAwaiting()
-		s.wake(plugins.Change{Kind: plugins.VolumeChanged})
-	}
+func (s *Scheduler) volumesChanged() {
+	s.checkAwaiting()
+	s.wake(plugins.Change{Kind: plugins.VolumeChanged})
 }
 
-func setIn[T any](m map[string]T, key string, o T) bool {
+func (s *Scheduler) setVolumeLimits(o *storagev1.CSINode) {
+	limits := map[string]int32{}
+	for _, d := range o.Spec.Drivers {
+		if d.Allocatable != nil && d.Allocatable.Count != nil {
+			limits[d.Name] = *d.Allocatable.Count
+		}
+	}
+	if maps.Equal(s.core.Snapshot.Volumes.Limits[o.Name], limits) {
+		return
+	}
+	s.core.Snapshot.Volumes.Limits[o.Name] = limits
+	s.volumesChanged()
+}
+
+func setIn[T any](s *Scheduler, m map[string]T, key string, o T) {
 	m[key] = o
-	return true
+	s.volumesChanged()
 }
 
 func claimKey(o *corev1.PersistentVolumeClaim) string { return o.Namespace + "/" + o.Name }

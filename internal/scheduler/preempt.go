@@ -66,6 +66,12 @@ func (c *Core) Preempt(p *snapshot.Pod, fe *FitError, budgets []*budget, going m
 			hopeful = append(hopeful, n)
 		}
 	}
+	if !s.HasLower(p.Priority) {
+		if len(hopeful) > 0 {
+			reasons[noVictims] = len(hopeful)
+		}
+		hopeful = nil
+	}
 	found, failed := c.candidates(p, hopeful, budgets)
 	if len(found) > 0 {
 		best := pickCandidate(found)

@@ -66,7 +66,7 @@ func (s *Scheduler) provision(t *tracked, node string, choices []plugins.Choice)
 					if ch.Volume != nil {
 						v.PVs[ch.Volume.Name] = ch.Volume
 					}
-					s.stopAwaiting(t, fmt.Errorf("binding volumes: %w", err))
+					s.stopAwaiting(t, err)
 				})
 				return
 			}
@@ -129,15 +129,15 @@ func (s *Scheduler) provisioned(a *awaiting) (bool, error) {
 		pvc := s.core.Snapshot.Volumes.Claims[cl.Key]
 		switch {
 		case pvc == nil:
-			return false, fmt.Errorf("binding volumes: persistentvolumeclaim %q not found", cl.Name)
+			return false, fmt.Errorf("persistentvolumeclaim %q not found", cl.Name)
 		case plugins.Bound(pvc):
 			continue
 		case !s.Now().Before(a.until):
-			return false, fmt.Errorf("binding volumes: context deadline exceeded")
+			return false, context.DeadlineExceeded
 		}
 		// A provisioner that cannot make it on that node takes its mark away.
 		if node, marked := pvc.Annotations[annSelectedNode]; marked && node != a.node {
-			return false, fmt.Errorf("binding volumes: selectedNode annotation value %q not set to scheduled node %q", node, a.node)
+			return false, fmt.Errorf("selectedNode annotation value %q not set to scheduled node %q", node, a.node)
 		}
 		return false, nil
 	}
@@ -151,5 +151,5 @@ func (s *Scheduler) stopAwaiting(t *tracked, err error) {
 		return
 	}
 	delete(s.awaiting, uid)
-	s.unassume(t, err)
+	s.unassume(t, fmt.Errorf("running PreBind plugin %q: binding volumes: %w", "VolumeBinding", err))
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -240,4 +241,48 @@ func TestListsAgain(t *testing.T) {
 		s.after(10 * time.Second)
 		s.wantNode("two", "b")
 	}, node("a"))
+}
+
+func TestWaitsForVolumes(t *testing.T) {
+	late := storagev1.VolumeBindingWaitForFirstConsumer
+	class := &storagev1.StorageClass{ObjectMeta: metav1.ObjectMeta{Name: "disk"}, Provisioner: "example.com/disk", VolumeBindingMode: &late}
+	name := "disk"
+	pvc := &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "data"},
+		Spec:       corev1.PersistentVolumeClaimSpec{StorageClassName: &name},
+	}
+	play(t, func(s *stage) {
+		s.create(pod("x", claim("data")))
+		s.wantNode("x", "")
+		s.wantEvents(`default-scheduler x Warning FailedScheduling: 0/1 nodes are available: persistentvolumeclaim "data" not found. ` +
+			"preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.")
+		s.create(pvc)
+		s.after(time.Second)
+		s.wantNode("x", "")
+		s.wantEvents()
+		c, err := client.Get[*corev1.PersistentVolumeClaim](t.Context(), s.c, "default", "data")
+		if err != nil || c.Annotations["volume.kubernetes.io/selected-node"] != "a" {
+			t.Fatalf("annotations %v, %v", c.Annotations, err)
+		}
+		s.create(&corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "vol"}})
+		c = c.DeepCopy()
+		c.Spec.VolumeName = "vol"
+		c.Annotations["pv.kubernetes.io/bind-completed"] = "yes"
+		if _, err := client.Update(t.Context(), s.c, c); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		s.wantNode("x", "a")
+		// Nobody makes this one.
+		other := pvc.DeepCopy()
+		other.Name = "never"
+		s.c.Add(other)
+		s.create(pod("y", claim("never")))
+		s.ev.take()
+		s.after(11 * time.Minute)
+		s.wantNode("y", "")
+		if got := s.ev.take(); !strings.Contains(got, `FailedScheduling: running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded`) {
+			t.Errorf("events: %s", got)
+		}
+	}, node("a"), class)
 }

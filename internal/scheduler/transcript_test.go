@@ -103,6 +103,9 @@ func (s *script) run(verb string, args []string) {
 	case "pdb":
 		n, _ := strconv.Atoi(args[1])
 		s.budgets = append(s.budgets, &budget{"default", labels.SelectorFromSet(labels.Set{"app": args[0]}), int32(n), nil})
+	case "limit":
+		n, _ := strconv.Atoi(args[2])
+		s.c.Snapshot.Volumes.Limits[args[0]] = map[string]int32{args[1]: int32(n)}
 	case "pvc", "pv", "class":
 		s.volume(verb, args)
 	default:

@@ -51,6 +51,8 @@ var Table = [...]Plugin{
 		Filter: filterFit, Score: scoreLeastAllocated, Wake: wakeFit},
 	VolumeRestrictions: {Name: "VolumeRestrictions",
 		PreFilter: preFilterVolumeRestrictions, Filter: filterVolumeRestrictions, Wake: wakeVolumeRestrictions},
+	NodeVolumeLimits: {Name: "NodeVolumeLimits",
+		PreFilter: preFilterVolumeLimits, Filter: filterVolumeLimits, Wake: wakeVolumeLimits},
 	VolumeBinding: {Name: "VolumeBinding",
 		PreFilter: preFilterVolumes, Filter: filterVolumes, Wake: wakeVolumes},
 	PodTopologySpread: {Name: "PodTopologySpread", Weight: 2, CrossNode: true,
@@ -78,6 +80,7 @@ const (
 	NodePorts
 	NodeResourcesFit
 	VolumeRestrictions
+	NodeVolumeLimits
 	VolumeBinding
 	PodTopologySpread
 	InterPodAffinity

@@ -93,6 +93,7 @@ func hostPorts(ports []HostPort, cs []corev1.Container, init bool) []HostPort {
 func (s *Snapshot) Assign(p *Pod, node string) {
 	p.NodeName = node
 	s.pods[p.Obj.UID] = p
+	s.priorities[p.Priority]++
 	if n := s.nodes[node]; n != nil {
 		s.account(p, n)
 		return
@@ -107,6 +108,9 @@ func (s *Snapshot) Remove(p *Pod) {
 	}
 	if s.pods[p.Obj.UID] == p {
 		delete(s.pods, p.Obj.UID)
+	}
+	if s.priorities[p.Priority]--; s.priorities[p.Priority] == 0 {
+		delete(s.priorities, p.Priority)
 	}
 	if p.Node != nil {
 		s.discount(p)
@@ -143,7 +147,7 @@ func (s *Snapshot) account(p *Pod, n *Node) {
 		h.PerNode[n.Slot]++
 		h.Total++
 	}
-	s.Volumes.use(p, n, 1)
+	s.Volumes.use(p, 1)
 }
 
 func (s *Snapshot) discount(p *Pod) {
@@ -173,7 +177,7 @@ func (s *Snapshot) discount(p *Pod) {
 		h.PerNode[n.Slot]--
 		h.Total--
 	}
-	s.Volumes.use(p, n, -1)
+	s.Volumes.use(p, -1)
 	p.Node = nil
 	if p.NodeName == "" {
 		p.held = nil // nothing keeps the holders of a pod that is not assigned

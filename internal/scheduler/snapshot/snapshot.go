@@ -50,7 +50,8 @@ type Snapshot struct {
 	prefers     map[string]*NodePrefer
 	images      map[string]*Image
 
-	nominated map[string][]*Pod
+	nominated  map[string][]*Pod
+	priorities map[int32]int // assigned pods
 
 	selectors selectorSources
 	Volumes   Volumes
@@ -67,7 +68,7 @@ func New() *Snapshot {
 		groups: map[string]*Group{}, holders: map[string]*Holder{},
 		taintSets: map[string]*TaintSet{}, tolerations: map[string]*Tolerations{},
 		selects: map[string]*NodeSelect{}, prefers: map[string]*NodePrefer{}, images: map[string]*Image{},
-		nominated: map[string][]*Pod{}, selectors: newSelectorSources(), Volumes: newVolumes(),
+		nominated: map[string][]*Pod{}, priorities: map[int32]int{}, selectors: newSelectorSources(), Volumes: newVolumes(),
 	}
 }
 
@@ -122,6 +123,16 @@ func (s *Snapshot) Pod(uid types.UID) *Pod { return s.pods[uid] }
 
 // Assigned is the number of pods that are on nodes.
 func (s *Snapshot) Assigned() int { return len(s.pods) }
+
+// HasLower tells whether any assigned pod has a lower priority.
+func (s *Snapshot) HasLower(priority int32) bool {
+	for p := range s.priorities {
+		if p < priority {
+			return true
+		}
+	}
+	return false
+}
 
 // Nominate notes that a pending pod waits for room on a node.
 func (s *Snapshot) Nominate(p *Pod, node string) {

@@ -10,13 +10,14 @@ type Volumes struct {
 	Claims  map[string]*corev1.PersistentVolumeClaim // by namespace/name
 	PVs     map[string]*corev1.PersistentVolume
 	Classes map[string]*storagev1.StorageClass
-	uses    map[string]int // assigned pods by claim
+	Limits  map[string]map[string]int32 // volumes that a node takes, by node and driver
+	uses    map[string]int              // assigned pods by claim
 }
 
 func newVolumes() Volumes {
 	return Volumes{
 		Claims: map[string]*corev1.PersistentVolumeClaim{}, PVs: map[string]*corev1.PersistentVolume{},
-		Classes: map[string]*storagev1.StorageClass{}, uses: map[string]int{},
+		Classes: map[string]*storagev1.StorageClass{}, Limits: map[string]map[string]int32{}, uses: map[string]int{},
 	}
 }
 
@@ -29,7 +30,7 @@ type Claim struct {
 // Uses is the number of assigned pods that use the claim.
 func (v *Volumes) Uses(key string) int { return v.uses[key] }
 
-func (v *Volumes) use(p *Pod, _ *Node, sign int) {
+func (v *Volumes) use(p *Pod, sign int) {
 	if len(p.Obj.Spec.Volumes) == 0 {
 		return
 	}
@@ -52,4 +53,34 @@ func claimsOf(o *corev1.Pod) (claims []Claim) {
 		}
 	}
 	return claims
+}
+
+// Attached names the volume that a claim attaches to a node and the driver that does it;
+// empty when no driver with a limit can be involved.
+func (v *Volumes) Attached(c Claim) (driver, volume string) {
+	pvc := v.Claims[c.Key]
+	if pvc == nil {
+		return "", ""
+	}
+	if pv := v.PVs[pvc.Spec.VolumeName]; pv != nil {
+		if pv.Spec.CSI == nil {
+			return "", ""
+		}
+		return pv.Spec.CSI.Driver, pv.Spec.CSI.VolumeHandle
+	}
+	// Not made yet: it will be one more, whatever its name.
+	if pvc.Spec.StorageClassName != nil {
+		if sc := v.Classes[*pvc.Spec.StorageClassName]; sc != nil {
+			return sc.Provisioner, c.Key
+		}
+	}
+	return "", ""
+}
+
+// Claims are the claims that the pod uses.
+func (p *Pod) Claims() []Claim {
+	if len(p.Obj.Spec.Volumes) == 0 {
+		return nil
+	}
+	return claimsOf(p.Obj)
 }
