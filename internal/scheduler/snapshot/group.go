@@ -225,11 +225,11 @@ func (s *Snapshot) sweep() {
 	if len(s.tolerations) > 4096 {
 		clear(s.tolerations)
 	}
-	if len(s.selects) > 1024 {
+	if len(s.selects)+len(s.prefers) > 2048 {
+		// Nobody tells the dropped ones of changed labels: no pod may go on with them.
 		clear(s.selects)
-	}
-	if len(s.prefers) > 1024 {
 		clear(s.prefers)
+		s.forgot++
 	}
 	if !drop {
 		return

@@ -92,6 +92,7 @@ func hostPorts(ports []HostPort, cs []corev1.Container, init bool) []HostPort {
 // Assign counts the pod on the node of that name, which need not be known.
 func (s *Snapshot) Assign(p *Pod, node string) {
 	p.NodeName = node
+	p.wants = nil // of no use any more, and larger than the rest
 	s.pods[p.Obj.UID] = p
 	s.priorities[p.Priority]++
 	if n := s.nodes[node]; n != nil {

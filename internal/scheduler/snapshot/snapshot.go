@@ -54,6 +54,7 @@ type Snapshot struct {
 	priorities map[int32]int // assigned pods
 
 	selectors selectorSources
+	forgot    uint64 // counts how often the answers about nodes were dropped
 	Volumes   Volumes
 
 	keyBuf []byte

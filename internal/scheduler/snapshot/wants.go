@@ -24,6 +24,7 @@ type Wants struct {
 	// Defaulted tells that Soft are the cluster's defaults, not the pod's own.
 	Defaulted bool
 	softOf    uint64 // generation of the selectors that Soft is made from
+	forgot    uint64
 
 	Images []string
 	Claims []Claim
@@ -54,7 +55,7 @@ var defaultSpread = []struct {
 
 // Wants returns what the pod wants.
 func (s *Snapshot) Wants(p *Pod) *Wants {
-	if p.wants == nil {
+	if p.wants == nil || p.wants.forgot != s.forgot {
 		p.wants = s.compileWants(p)
 	}
 	w := p.wants
@@ -72,6 +73,7 @@ func (s *Snapshot) compileWants(p *Pod) *Wants {
 		Prefer:      s.nodePrefer(o),
 		Images:      imageNames(o),
 		Claims:      claimsOf(o),
+		forgot:      s.forgot,
 	}
 	if w.Names, w.Named = namedNodes(o); w.Named {
 		// Kept out of the shared answers: there are as many of these as nodes.
