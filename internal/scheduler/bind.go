@@ -41,5 +41,5 @@ func (s *Scheduler) unassume(t *tracked, err error) {
 	s.core.Snapshot.Remove(t.pod)
 	s.queue.retry(&t.entry, s.Now())
 	s.wake(plugins.Change{Kind: plugins.PodGone, Pod: t.pod})
-	s.reportFailure(o, corev1.PodReasonSchedulerError, err.Error(), "")
+	s.reportFailure(t, report{corev1.PodReasonSchedulerError, err.Error(), ""})
 }

@@ -20,7 +20,10 @@ func (s *Scheduler) evict(t *tracked, victims []*snapshot.Pod, node string) {
 		s.write(func(ctx context.Context) {
 			if err := s.evictOne(ctx, victim); err != nil && ctx.Err() == nil {
 				s.Log.Error("cannot preempt", "namespace", victim.Namespace, "pod", victim.Name, "err", err)
-				s.mail.put(func() { delete(s.preempting, victim.UID) })
+				s.mail.put(func() {
+					delete(s.preempting, victim.UID)
+					s.queue.wakeIf(s.Now(), func(e *entry) bool { return e.pod.Obj.UID == preemptor.UID })
+				})
 				return
 			}
 			s.Events.Record(s.Name, victim, corev1.EventTypeNormal, "Preempted", "Preempting",
@@ -63,6 +66,7 @@ func (s *Scheduler) outbid(t *tracked, node string) {
 		}
 		s.core.Snapshot.Unnominate(p)
 		pod := p.Obj
+		s.pods[pod.UID].written = nil
 		s.write(func(ctx context.Context) {
 			err := s.updateStatus(ctx, pod, func(p *corev1.Pod) bool {
 				changed := p.Status.NominatedNodeName == node

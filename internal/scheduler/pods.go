@@ -115,7 +115,7 @@ func (s *Scheduler) setPending(t *tracked, o *corev1.Pod) {
 		s.queue.add(&t.entry)
 	}
 	if t.place == inGated {
-		s.reportGated(o)
+		s.reportGated(t)
 	}
 }
 

@@ -74,7 +74,10 @@ type tracked struct {
 	entry // pod, and its place in the queue while it is pending
 	// assumed: bound by this scheduler, and not seen so yet.
 	assumed bool
-	epoch   int // of the watch that told of it last
+	// written is what its condition was made to say last; while writing is set, that is
+	// under way, and unwritten is what to write next.
+	writing            bool
+	written, unwritten *report
 }
 
 // New returns a scheduler; Run starts it.
@@ -176,7 +179,7 @@ func (s *Scheduler) attempt(t *tracked, now time.Time) {
 	if len(victims) > 0 {
 		s.evict(t, victims, nominate)
 	}
-	s.reportFailure(t.pod.Obj, corev1.PodReasonUnschedulable, fe.Error(), nominate)
+	s.reportFailure(t, report{corev1.PodReasonUnschedulable, fe.Error(), nominate})
 }
 
 // assume counts the pod on its node and has it bound.

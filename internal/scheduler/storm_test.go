@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,10 +35,10 @@ func TestStorm(t *testing.T) {
 func storm(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	flaky := rand.New(rand.NewPCG(seed, 3))
-	calm := false
+	var calm atomic.Bool
 	c := clienttest.New(node("n0"), node("n1"))
 	c.Refuse = func(w clienttest.Write, _ api.Object) error {
-		if !calm && flaky.IntN(5) == 0 {
+		if !calm.Load() && flaky.IntN(5) == 0 {
 			return apierrors.NewInternalError(errors.New("flaky"))
 		}
 		return nil
@@ -73,7 +74,7 @@ func storm(t *testing.T, seed uint64) {
 		}
 	}
 	synctest.Wait()
-	calm = true
+	calm.Store(true)
 	// The victims of preemption go: nobody plays the kubelet.
 	for range 5 {
 		time.Sleep(2 * time.Minute)
@@ -126,6 +127,9 @@ func checkStorm(t *testing.T, s *Scheduler, c *clienttest.Client) {
 			continue
 		}
 		waiting++
+		if want := (report{"Unschedulable", "", p.Status.NominatedNodeName}); !told(p, want) || p.Status.NominatedNodeName != tr.pod.NominatedNode() {
+			t.Errorf("%s waits, nominated for %q: status %+v", p.Name, tr.pod.NominatedNode(), p.Status)
+		}
 		for _, n := range s.core.Snapshot.Nodes() {
 			if n.Used.CPU+tr.pod.Requests.CPU <= n.Alloc.CPU {
 				t.Errorf("%s waits, and fits on %s", p.Name, n.Name)
@@ -135,4 +139,16 @@ func checkStorm(t *testing.T, s *Scheduler, c *clienttest.Client) {
 	if len(s.pods) != len(pods) || len(s.queue.parked) != waiting || len(s.preempting) != 0 {
 		t.Errorf("%d pods followed of %d, %d parked of %d, %d going", len(s.pods), len(pods), len(s.queue.parked), waiting, len(s.preempting))
 	}
+}
+
+// told tells whether the status says why the pod waits.
+func told(p *corev1.Pod, r report) bool {
+	for i := range p.Status.Conditions {
+		c := &p.Status.Conditions[i]
+		if c.Type == corev1.PodScheduled {
+			r.message = c.Message
+			return r.isIn(p)
+		}
+	}
+	return false
 }
