@@ -1,0 +1,57 @@
+// Package mem is the store that keeps nothing: for tests and simulation.
+package mem
+
+import (
+	"context"
+	"sync"
+
+	"github.com/skiff-k8s/skiff/internal/store"
+	"github.com/skiff-k8s/skiff/internal/store/index"
+)
+
+// Store is a store in memory.
+type Store struct {
+	mu sync.Mutex // orders commits
+	x  *index.Index
+}
+
+// New returns an empty store, which stands at revision 1.
+func New() *Store { return &Store{x: index.New(1)} }
+
+var _ store.Store = (*Store)(nil)
+
+func (s *Store) Get(_ context.Context, key string, rev int64) (store.KV, int64, error) {
+	return s.x.Get(key, rev)
+}
+
+func (s *Store) Range(_ context.Context, from, to string, limit int, rev int64) (store.Page, error) {
+	return s.x.Range(from, to, limit, rev)
+}
+
+func (s *Store) Commit(_ context.Context, t store.Txn) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rev, _, err := s.x.View()
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range t.If {
+		if s.x.Mod(c.Key) != c.Mod {
+			return rev, store.ErrConflict
+		}
+	}
+	s.x.Apply(rev+1, t.Then)
+	return rev + 1, nil
+}
+
+func (s *Store) Watch(_ context.Context, from, to string, rev int64) (store.Watch, error) {
+	return s.x.Watch(from, to, rev)
+}
+
+func (s *Store) Compact(_ context.Context, rev int64) error { return s.x.Compact(rev) }
+func (s *Store) Revision() (current, compacted int64)       { return s.x.Revision() }
+
+func (s *Store) Close() error {
+	s.x.Close(store.ErrClosed)
+	return nil
+}
