@@ -12,6 +12,11 @@ import (
 func defaultPod(p *corev1.Pod) {
 	s := &p.Spec
 	DefaultPodSpec(s)
+	if *s.TerminationGracePeriodSeconds < 0 {
+		// compat: only pods; templates keep what they say.
+		s.TerminationGracePeriodSeconds = new(int64)
+		*s.TerminationGracePeriodSeconds = 1
+	}
 	for i := range s.Containers {
 		requestsFromLimits(&s.Containers[i].Resources)
 	}

@@ -1,0 +1,124 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+func (p *podChecks) mounts(c *corev1.Container, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	ms := c.VolumeMounts
+	for i := range ms {
+		m := &ms[i]
+		list := at.Child("volumeMounts")
+		idx := list.Index(i)
+		if m.Name == "" {
+			errs = append(errs, field.Required(idx.Child("name"), ""))
+		}
+		if p.volumes[m.Name] == nil {
+			errs = append(errs, field.NotFound(idx.Child("name"), m.Name))
+		}
+		if m.MountPath == "" {
+			errs = append(errs, field.Required(idx.Child("mountPath"), ""))
+		}
+		for j := range i {
+			if ms[j].MountPath == m.MountPath {
+				errs = append(errs, field.Invalid(idx.Child("mountPath"), m.MountPath, "must be unique"))
+				break
+			}
+		}
+		for j := range c.VolumeDevices {
+			if c.VolumeDevices[j].Name == m.Name {
+				errs = append(errs, field.Invalid(idx.Child("name"), m.Name, "must not already exist in volumeDevices"))
+			}
+			if c.VolumeDevices[j].DevicePath == m.MountPath {
+				errs = append(errs, field.Invalid(idx.Child("mountPath"), m.MountPath, "must not already exist as a path in volumeDevices"))
+			}
+		}
+		// compat: what follows is reported at the list, not at its element.
+		if m.SubPath != "" {
+			errs = append(errs, descendingPath(m.SubPath, list.Child("subPath"))...)
+		}
+		if m.SubPathExpr != "" {
+			if m.SubPath != "" {
+				errs = append(errs, field.Invalid(idx.Child("subPathExpr"), m.SubPathExpr, "subPathExpr and subPath are mutually exclusive"))
+			}
+			errs = append(errs, descendingPath(m.SubPathExpr, list.Child("subPathExpr"))...)
+		}
+		errs = append(errs, validatePropagation(m, c, list)...)
+		errs = append(errs, validateRecursive(m, list)...)
+	}
+	return errs
+}
+
+func validatePropagation(m *corev1.VolumeMount, c *corev1.Container, list *field.Path) field.ErrorList {
+	if m.MountPropagation == nil {
+		return nil
+	}
+	errs := oneOf(list, "mountPropagation", *m.MountPropagation, propagations)
+	privileged := c.SecurityContext != nil && c.SecurityContext.Privileged != nil && *c.SecurityContext.Privileged
+	if *m.MountPropagation == corev1.MountPropagationBidirectional && !privileged {
+		errs = append(errs, field.Forbidden(list.Child("mountPropagation"), "Bidirectional mount propagation is available only to privileged containers"))
+	}
+	return errs
+}
+
+func validateRecursive(m *corev1.VolumeMount, list *field.Path) field.ErrorList {
+	if m.RecursiveReadOnly == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	switch *m.RecursiveReadOnly {
+	case corev1.RecursiveReadOnlyDisabled:
+	case corev1.RecursiveReadOnlyEnabled, corev1.RecursiveReadOnlyIfPossible:
+		if !m.ReadOnly {
+			errs = append(errs, field.Forbidden(list.Child("recursiveReadOnly"), "may only be specified when readOnly is true"))
+		}
+		if m.MountPropagation != nil && *m.MountPropagation != corev1.MountPropagationNone {
+			errs = append(errs, field.Forbidden(list.Child("recursiveReadOnly"), "may only be specified when mountPropagation is None or not specified"))
+		}
+	default:
+		errs = append(errs, field.NotSupported(list.Child("recursiveReadOnly"), *m.RecursiveReadOnly, recursiveModes))
+	}
+	return errs
+}
+
+func (p *podChecks) devices(c *corev1.Container, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range c.VolumeDevices {
+		d := &c.VolumeDevices[i]
+		idx := at.Child("volumeDevices").Index(i)
+		if d.Name == "" {
+			errs = append(errs, field.Required(idx.Child("name"), ""))
+		}
+		if d.DevicePath == "" {
+			errs = append(errs, field.Required(idx.Child("devicePath"), ""))
+		}
+		for j := range i {
+			if c.VolumeDevices[j].Name == d.Name {
+				errs = append(errs, field.Invalid(idx.Child("name"), d.Name, "must be unique"))
+			}
+			if c.VolumeDevices[j].DevicePath == d.DevicePath {
+				errs = append(errs, field.Invalid(idx.Child("devicePath"), d.DevicePath, "must be unique"))
+			}
+		}
+		if d.DevicePath != "" && len(noBacksteps(d.DevicePath, idx)) > 0 {
+			errs = append(errs, field.Invalid(idx.Child("devicePath"), d.DevicePath, "can not contain backsteps ('..')"))
+		}
+		for j := range c.VolumeMounts {
+			if c.VolumeMounts[j].Name == d.Name {
+				errs = append(errs, field.Invalid(idx.Child("name"), d.Name, "must not already exist in volumeMounts"))
+			}
+			if c.VolumeMounts[j].MountPath == d.DevicePath {
+				errs = append(errs, field.Invalid(idx.Child("devicePath"), d.DevicePath, "must not already exist as a path in volumeMounts"))
+			}
+		}
+		switch v := p.volumes[d.Name]; {
+		case v == nil:
+			errs = append(errs, field.NotFound(idx.Child("name"), d.Name))
+		case v.PersistentVolumeClaim == nil && v.Ephemeral == nil:
+			errs = append(errs, field.Invalid(idx.Child("name"), d.Name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"))
+		}
+	}
+	return errs
+}

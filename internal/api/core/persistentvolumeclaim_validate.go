@@ -1,0 +1,99 @@
+package core
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+var (
+	accessModes = []corev1.PersistentVolumeAccessMode{corev1.ReadOnlyMany, corev1.ReadWriteMany, corev1.ReadWriteOnce, corev1.ReadWriteOncePod}
+	volumeModes = []corev1.PersistentVolumeMode{corev1.PersistentVolumeBlock, corev1.PersistentVolumeFilesystem}
+)
+
+func validateAccessModes(modes []corev1.PersistentVolumeAccessMode, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for _, m := range modes {
+		errs = append(errs, supported(at, m, accessModes)...)
+	}
+	if slices.Contains(modes, corev1.ReadWriteOncePod) && slices.ContainsFunc(modes, func(m corev1.PersistentVolumeAccessMode) bool { return m != corev1.ReadWriteOncePod }) {
+		errs = append(errs, field.Forbidden(at, "may not use ReadWriteOncePod with other access modes"))
+	}
+	return errs
+}
+
+// ValidateClaimSpec checks what a claim asks for.
+func ValidateClaimSpec(s *corev1.PersistentVolumeClaimSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if len(s.AccessModes) == 0 {
+		errs = append(errs, field.Required(at.Child("accessModes"), "at least 1 access mode is required"))
+	}
+	if s.Selector != nil {
+		errs = append(errs, meta.LabelSelector(s.Selector, at.Child("selector"))...)
+	}
+	errs = append(errs, validateAccessModes(s.AccessModes, at.Child("accessModes"))...)
+	if q, ok := s.Resources.Requests[corev1.ResourceStorage]; !ok {
+		errs = append(errs, field.Required(at.Child("resources").Key("storage"), ""))
+	} else if q.Sign() <= 0 {
+		errs = append(errs, field.Invalid(at.Child("resources").Key("storage"), q.String(), "must be greater than zero"))
+	} else {
+		errs = append(errs, validateQuantity(corev1.ResourceStorage, q, at.Child("resources").Key("storage"))...)
+	}
+	if s.StorageClassName != nil && *s.StorageClassName != "" {
+		errs = append(errs, meta.NameError(at.Child("storageClassName"), *s.StorageClassName, meta.DNSSubdomain)...)
+	}
+	if s.VolumeMode != nil {
+		errs = append(errs, supported(at.Child("volumeMode"), *s.VolumeMode, volumeModes)...)
+	}
+	if d := s.DataSource; d != nil {
+		errs = append(errs, validateDataSource(d.APIGroup, d.Kind, d.Name, at.Child("dataSource"))...)
+	}
+	if d := s.DataSourceRef; d != nil {
+		errs = append(errs, validateDataSource(d.APIGroup, d.Kind, d.Name, at.Child("dataSourceRef"))...)
+		if d.Namespace != nil && *d.Namespace != "" {
+			errs = append(errs, meta.NameError(at.Child("dataSourceRef", "namespace"), *d.Namespace, meta.DNSLabel)...)
+		}
+	}
+	if s.VolumeAttributesClassName != nil && *s.VolumeAttributesClassName != "" {
+		errs = append(errs, meta.NameError(at.Child("volumeAttributesClassName"), *s.VolumeAttributesClassName, meta.DNSSubdomain)...)
+	}
+	return errs
+}
+
+func validateDataSource(group *string, kind, name string, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if name == "" {
+		errs = append(errs, field.Required(at.Child("name"), ""))
+	}
+	if kind == "" {
+		errs = append(errs, field.Required(at.Child("kind"), ""))
+	}
+	g := ""
+	if group != nil {
+		g = *group
+	}
+	if g == "" && kind != "PersistentVolumeClaim" {
+		errs = append(errs, field.Invalid(at, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))
+	}
+	if g != "" {
+		errs = append(errs, meta.NameError(at.Child("apiGroup"), g, meta.DNSSubdomain)...)
+	}
+	return errs
+}
+
+// validateClaimTemplateMeta checks the metadata of a claim that is made with its pod: labels and annotations only.
+func validateClaimTemplateMeta(m *metav1.ObjectMeta, at *field.Path) field.ErrorList {
+	errs := validation.ValidateAnnotations(m.Annotations, at.Child("annotations"))
+	errs = append(errs, meta.Labels(m.Labels, at.Child("labels"))...)
+	rest := *m
+	rest.Labels, rest.Annotations = nil, nil
+	if rest.Name != "" || rest.GenerateName != "" || rest.Namespace != "" || rest.UID != "" || len(rest.OwnerReferences)+len(rest.Finalizers) > 0 {
+		errs = append(errs, field.Invalid(at, "", "only labels and annotations may be set in metadata of a volume claim template"))
+	}
+	return errs
+}

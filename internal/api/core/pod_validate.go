@@ -1,0 +1,28 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+)
+
+var specPath = field.NewPath("spec")
+
+func validatePod(p *corev1.Pod) field.ErrorList {
+	errs := validatePodAlways(p)
+	if len(p.Spec.EphemeralContainers) > 0 {
+		errs = append(errs, field.Forbidden(specPath.Child("ephemeralContainers"), "cannot be set on create"))
+	}
+	if p.Spec.NodeName != "" && len(p.Spec.SchedulingGates) > 0 {
+		errs = append(errs, field.Forbidden(specPath.Child("nodeName"), "cannot be set until all schedulingGates have been cleared"))
+	}
+	return errs
+}
+
+// validatePodAlways is what must hold of pods at all times.
+func validatePodAlways(p *corev1.Pod) field.ErrorList {
+	var errs field.ErrorList
+	if len(p.Annotations) > 0 {
+		errs = validatePodAnnotations(p.Annotations, &p.Spec, field.NewPath("metadata", "annotations"))
+	}
+	return append(errs, validatePodSpec(&p.Spec, &p.ObjectMeta, specPath, false)...)
+}

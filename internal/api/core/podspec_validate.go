@@ -1,0 +1,332 @@
+package core
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/validation"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+var (
+	restartPolicies = []corev1.RestartPolicy{corev1.RestartPolicyAlways, corev1.RestartPolicyOnFailure, corev1.RestartPolicyNever}
+	dnsPolicies     = []corev1.DNSPolicy{corev1.DNSClusterFirstWithHostNet, corev1.DNSClusterFirst, corev1.DNSDefault, corev1.DNSNone}
+)
+
+// ValidatePodTemplate checks a template at path: its labels, its annotations and its spec.
+func ValidatePodTemplate(t *corev1.PodTemplateSpec, at *field.Path) field.ErrorList {
+	errs := meta.Labels(t.Labels, at.Child("labels"))
+	if len(t.Annotations) > 0 {
+		errs = append(errs, validation.ValidateAnnotations(t.Annotations, at.Child("annotations"))...)
+		errs = append(errs, validatePodAnnotations(t.Annotations, &t.Spec, at.Child("annotations"))...)
+	}
+	errs = append(errs, validatePodSpec(&t.Spec, &t.ObjectMeta, at.Child("spec"), true)...)
+	if len(t.Spec.EphemeralContainers) > 0 {
+		errs = append(errs, field.Forbidden(at.Child("spec", "ephemeralContainers"), "ephemeral containers not allowed in pod template"))
+	}
+	return errs
+}
+
+// validatePodSpec checks what pods and templates have in common.
+func validatePodSpec(s *corev1.PodSpec, m *metav1.ObjectMeta, at *field.Path, template bool) field.ErrorList {
+	p := podChecks{spec: s, template: template}
+	var errs field.ErrorList
+	p.volumes, errs = validateVolumes(s.Volumes, m, at.Child("volumes"))
+	errs = append(errs, p.resourceClaims(at.Child("resourceClaims"))...)
+	errs = append(errs, p.containers(at.Child("containers"))...)
+	errs = append(errs, p.initContainers(at.Child("initContainers"))...)
+	errs = append(errs, p.ephemeralContainers(at.Child("ephemeralContainers"))...)
+	if s.Resources != nil {
+		errs = append(errs, p.podResources(at.Child("resources"))...)
+	}
+	errs = append(errs, p.hostNetwork(at)...)
+	errs = append(errs, p.policies(at)...)
+	errs = append(errs, meta.Labels(s.NodeSelector, at.Child("nodeSelector"))...)
+	errs = append(errs, p.securityContext(at.Child("securityContext"))...)
+	if s.Affinity != nil {
+		errs = append(errs, validateAffinity(s.Affinity, at.Child("affinity"))...)
+	}
+	errs = append(errs, p.dnsConfig(at.Child("dnsConfig"))...)
+	errs = append(errs, validateGates(s, at)...)
+	if len(s.TopologySpreadConstraints) > 0 {
+		errs = append(errs, validateSpread(s.TopologySpreadConstraints, at.Child("topologySpreadConstraints"))...)
+	}
+	errs = append(errs, p.windowsHostProcess(at)...)
+	errs = append(errs, p.hostUsers(at)...)
+	errs = append(errs, validatePodNames(s, at)...)
+	if len(s.Tolerations) > 0 {
+		errs = append(errs, ValidateTolerations(s.Tolerations, at.Child("tolerations"))...)
+	}
+	errs = append(errs, validateHostAliases(s.HostAliases, at.Child("hostAliases"))...)
+	if s.Overhead != nil {
+		errs = append(errs, validateResources(&corev1.ResourceRequirements{Limits: s.Overhead}, nil, at.Child("overhead"))...)
+	}
+	if s.OS != nil {
+		errs = append(errs, validateOS(s.OS, at.Child("os"))...)
+	}
+	return errs
+}
+
+func (p *podChecks) policies(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	s := p.spec
+	if s.RestartPolicy == "" {
+		errs = append(errs, field.Required(at.Child("restartPolicy"), ""))
+	} else {
+		errs = append(errs, oneOf(at, "restartPolicy", s.RestartPolicy, restartPolicies)...)
+	}
+	if s.DNSPolicy == "" {
+		errs = append(errs, field.Required(at.Child("dnsPolicy"), ""))
+	} else {
+		errs = append(errs, oneOf(at, "dnsPolicy", s.DNSPolicy, dnsPolicies)...)
+	}
+	if s.PreemptionPolicy != nil {
+		errs = append(errs, ValidatePreemptionPolicy(*s.PreemptionPolicy, at.Child("preemptionPolicy"))...)
+	}
+	if d := s.ActiveDeadlineSeconds; d != nil && (*d < 1 || *d > math.MaxInt32) {
+		errs = append(errs, field.Invalid(at.Child("activeDeadlineSeconds"), *d, utilvalidation.InclusiveRangeError(1, math.MaxInt32)))
+	}
+	return errs
+}
+
+// ValidatePreemptionPolicy checks whether a pod may push others out.
+func ValidatePreemptionPolicy(v corev1.PreemptionPolicy, at *field.Path) field.ErrorList {
+	if v == "" {
+		return field.ErrorList{field.Required(at, "")}
+	}
+	return supported(at, v, []corev1.PreemptionPolicy{corev1.PreemptLowerPriority, corev1.PreemptNever})
+}
+
+func validatePodNames(s *corev1.PodSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	name := func(child, value string, check func(string) []string) {
+		if value == "" {
+			return
+		}
+		if msgs := check(value); msgs != nil {
+			errs = append(errs, meta.Invalids(at.Child(child), value, msgs)...)
+		}
+	}
+	name("serviceAccountName", s.ServiceAccountName, meta.DNSSubdomain)
+	name("nodeName", s.NodeName, meta.DNSSubdomain)
+	name("hostname", s.Hostname, meta.DNSLabel)
+	name("subdomain", s.Subdomain, meta.DNSLabel)
+	name("priorityClassName", s.PriorityClassName, meta.DNSSubdomain)
+	if h := s.HostnameOverride; h != nil {
+		name("hostnameOverride", *h, meta.DNSSubdomain)
+		if len(*h) > 64 {
+			errs = append(errs, field.TooLong(at.Child("hostnameOverride"), *h, 64))
+		}
+		if s.HostNetwork {
+			errs = append(errs, field.Forbidden(at.Child("hostnameOverride"), "may not be specified when `hostNetwork` is true"))
+		}
+		if s.SetHostnameAsFQDN != nil && *s.SetHostnameAsFQDN {
+			errs = append(errs, field.Forbidden(at.Child("hostnameOverride"), "may not be specified when `setHostnameAsFQDN` is true"))
+		}
+	}
+	if s.RuntimeClassName != nil {
+		if msgs := meta.DNSSubdomain(*s.RuntimeClassName); msgs != nil {
+			errs = append(errs, meta.Invalids(at.Child("runtimeClassName"), *s.RuntimeClassName, msgs)...)
+		}
+	}
+	return errs
+}
+
+func validateGates(s *corev1.PodSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, g := range s.ReadinessGates {
+		errs = append(errs, meta.NameError(at.Child("readinessGates").Index(i).Child("conditionType"), string(g.ConditionType), meta.QualifiedName)...)
+	}
+	for i, g := range s.SchedulingGates {
+		idx := at.Child("schedulingGates").Index(i)
+		errs = append(errs, meta.NameError(idx, g.Name, meta.QualifiedName)...)
+		for j := range i {
+			if s.SchedulingGates[j].Name == g.Name {
+				errs = append(errs, field.Duplicate(idx, g.Name))
+				break
+			}
+		}
+	}
+	return errs
+}
+
+func (p *podChecks) hostNetwork(at *field.Path) field.ErrorList {
+	if !p.spec.HostNetwork {
+		return nil
+	}
+	var errs field.ErrorList
+	for _, l := range []struct {
+		name string
+		cs   []corev1.Container
+	}{{"containers", p.spec.Containers}, {"initContainers", p.spec.InitContainers}} {
+		for i := range l.cs {
+			for j, port := range l.cs[i].Ports {
+				if port.HostPort != port.ContainerPort && (port.HostPort != 0 || !p.template) {
+					errs = append(errs, field.Invalid(at.Child(l.name).Index(i).Child("ports").Index(j).Child("hostPort"), port.HostPort, "must match `containerPort` when `hostNetwork` is true"))
+				}
+			}
+		}
+	}
+	return errs
+}
+
+func (p *podChecks) dnsConfig(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	c := p.spec.DNSConfig
+	if p.spec.DNSPolicy == corev1.DNSNone {
+		if c == nil {
+			return field.ErrorList{field.Required(at, "must provide `dnsConfig` when `dnsPolicy` is None")}
+		}
+		if len(c.Nameservers) == 0 {
+			return field.ErrorList{field.Required(at.Child("nameservers"), "must provide at least one DNS nameserver when `dnsPolicy` is None")}
+		}
+	}
+	if c == nil {
+		return nil
+	}
+	if len(c.Nameservers) > 3 {
+		errs = append(errs, field.Invalid(at.Child("nameservers"), c.Nameservers, "must not have more than 3 nameservers"))
+	}
+	for i, ns := range c.Nameservers {
+		errs = append(errs, utilvalidation.IsValidIPForLegacyField(at.Child("nameservers").Index(i), ns, true, nil)...)
+	}
+	if len(c.Searches) > 32 {
+		errs = append(errs, field.Invalid(at.Child("searches"), c.Searches, "must not have more than 32 search paths"))
+	}
+	if len(strings.Join(c.Searches, " ")) > 2048 {
+		errs = append(errs, field.Invalid(at.Child("searches"), c.Searches, "must not have more than 2048 characters (including spaces) in the search list"))
+	}
+	for i, s := range c.Searches {
+		if s == "." {
+			continue
+		}
+		s = strings.TrimSuffix(s, ".")
+		errs = append(errs, meta.Invalids(at.Child("searches").Index(i), s, utilvalidation.IsDNS1123SubdomainWithUnderscore(s))...)
+	}
+	for i, o := range c.Options {
+		if o.Name == "" {
+			errs = append(errs, field.Required(at.Child("options").Index(i), "must not be empty"))
+		}
+	}
+	return errs
+}
+
+func validateHostAliases(as []corev1.HostAlias, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, a := range as {
+		errs = append(errs, utilvalidation.IsValidIPForLegacyField(at.Index(i).Child("ip"), a.IP, true, nil)...)
+		for j, h := range a.Hostnames {
+			errs = append(errs, meta.NameError(at.Index(i).Child("hostnames").Index(j), h, meta.DNSSubdomain)...)
+		}
+	}
+	return errs
+}
+
+func validateOS(os *corev1.PodOS, at *field.Path) field.ErrorList {
+	if os.Name == "" {
+		return field.ErrorList{field.Required(at.Child("name"), "cannot be empty")}
+	}
+	return supported(at, os.Name, []corev1.OSName{corev1.Linux, corev1.Windows})
+}
+
+// resourceClaims checks the pod's claims to devices, and notes their names.
+func (p *podChecks) resourceClaims(at *field.Path) field.ErrorList {
+	if len(p.spec.ResourceClaims) == 0 {
+		return nil
+	}
+	var errs field.ErrorList
+	p.claims = map[string]bool{}
+	for i := range p.spec.ResourceClaims {
+		c := &p.spec.ResourceClaims[i]
+		idx := at.Index(i)
+		switch {
+		case c.Name == "":
+			errs = append(errs, field.Required(idx.Child("name"), ""))
+		case p.claims[c.Name]:
+			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
+		default:
+			errs = append(errs, meta.NameError(idx.Child("name"), c.Name, meta.DNSLabel)...)
+			p.claims[c.Name] = true
+		}
+		switch {
+		case c.ResourceClaimName != nil && c.ResourceClaimTemplateName != nil:
+			errs = append(errs, field.Invalid(idx, meta.GoNames(c), "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified"))
+		case c.ResourceClaimName == nil && c.ResourceClaimTemplateName == nil:
+			errs = append(errs, field.Invalid(idx, meta.GoNames(c), "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"))
+		}
+		if c.ResourceClaimName != nil {
+			errs = append(errs, meta.NameError(idx.Child("resourceClaimName"), *c.ResourceClaimName, meta.DNSSubdomain)...)
+		}
+		if c.ResourceClaimTemplateName != nil {
+			errs = append(errs, meta.NameError(idx.Child("resourceClaimTemplateName"), *c.ResourceClaimTemplateName, meta.DNSSubdomain)...)
+		}
+	}
+	return errs
+}
+
+// ephemeralContainers checks containers that were added to a running pod: they
+// have no ports, probes, hooks or resources.
+func (p *podChecks) ephemeralContainers(at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range p.spec.EphemeralContainers {
+		e := &p.spec.EphemeralContainers[i]
+		idx := at.Index(i)
+		c := corev1.Container(e.EphemeralContainerCommon)
+		errs = append(errs, p.container(&c, idx)...)
+		taken := p.named(c.Name, len(p.spec.InitContainers))
+		for j := range i {
+			taken = taken || p.spec.EphemeralContainers[j].Name == c.Name
+		}
+		if taken {
+			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
+		}
+		if t := e.TargetContainerName; t != "" && !p.named(t, len(p.spec.InitContainers)) {
+			errs = append(errs, field.NotFound(idx.Child("targetContainerName"), t))
+		}
+		for _, f := range []struct {
+			name string
+			set  bool
+		}{
+			{"ports", len(c.Ports) > 0}, {"livenessProbe", c.LivenessProbe != nil}, {"readinessProbe", c.ReadinessProbe != nil},
+			{"startupProbe", c.StartupProbe != nil}, {"lifecycle", c.Lifecycle != nil}, {"resizePolicy", len(c.ResizePolicy) > 0},
+			{"resources", len(c.Resources.Limits)+len(c.Resources.Requests)+len(c.Resources.Claims) > 0}, {"restartPolicy", c.RestartPolicy != nil},
+		} {
+			if f.set {
+				errs = append(errs, field.Forbidden(idx.Child(f.name), "cannot be set for an Ephemeral Container"))
+			}
+		}
+		for j, m := range c.VolumeMounts {
+			if m.SubPath != "" {
+				errs = append(errs, field.Forbidden(idx.Child("volumeMounts").Index(j).Child("subPath"), "cannot be set for an Ephemeral Container"))
+			}
+			if m.SubPathExpr != "" {
+				errs = append(errs, field.Forbidden(idx.Child("volumeMounts").Index(j).Child("subPathExpr"), "cannot be set for an Ephemeral Container"))
+			}
+		}
+	}
+	return errs
+}
+
+// validatePodAnnotations checks the annotations that mean something to Kubernetes.
+func validatePodAnnotations(as map[string]string, s *corev1.PodSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if v, ok := as[corev1.MirrorPodAnnotationKey]; ok && s.NodeName == "" {
+		errs = append(errs, field.Invalid(at.Key(corev1.MirrorPodAnnotationKey), v, "must set spec.nodeName if mirror pod annotation is set"))
+	}
+	if v, ok := as[corev1.PodDeletionCost]; ok && !isCost(v) {
+		errs = append(errs, field.Invalid(at.Key(corev1.PodDeletionCost), v, "must be a 32bit integer"))
+	}
+	return errs
+}
+
+func isCost(v string) bool {
+	var n int32
+	_, err := fmt.Sscan(v, &n)
+	return err == nil && fmt.Sprint(n) == v
+}

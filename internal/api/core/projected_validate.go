@@ -1,0 +1,136 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+// projection checks the sources of one projected volume, whose paths must differ.
+type projection struct {
+	at    *field.Path
+	paths map[string]bool
+	errs  field.ErrorList
+}
+
+func validateProjected(s *corev1.ProjectedVolumeSource, at *field.Path) field.ErrorList {
+	p := projection{at: at, paths: map[string]bool{}, errs: validateMode(s.DefaultMode, at, "defaultMode")}
+	for i := range s.Sources {
+		p.source(&s.Sources[i], at.Child("sources").Index(i))
+	}
+	return p.errs
+}
+
+func (p *projection) claim(path, value string) {
+	if path == "" {
+		return
+	}
+	if p.paths[path] {
+		p.errs = append(p.errs, field.Invalid(p.at, value, "conflicting duplicate paths"))
+	}
+	p.paths[path] = true
+}
+
+func (p *projection) items(name string, items []corev1.KeyToPath, at *field.Path) {
+	p.errs = append(p.errs, required(at, "name", name)...)
+	p.errs = append(p.errs, validateItems(items, at)...)
+	for i := range items {
+		p.claim(items[i].Path, name)
+	}
+}
+
+func (p *projection) source(s *corev1.VolumeProjection, at *field.Path) {
+	n := 0
+	one := func(name string, set bool, check func(at *field.Path)) {
+		if !set {
+			return
+		}
+		if n++; n > 1 {
+			p.errs = append(p.errs, field.Forbidden(at.Child(name), "may not specify more than 1 volume type"))
+			return
+		}
+		check(at.Child(name))
+	}
+	one("secret", s.Secret != nil, func(at *field.Path) { p.items(s.Secret.Name, s.Secret.Items, at) })
+	one("configMap", s.ConfigMap != nil, func(at *field.Path) { p.items(s.ConfigMap.Name, s.ConfigMap.Items, at) })
+	one("downwardAPI", s.DownwardAPI != nil, func(at *field.Path) {
+		for i := range s.DownwardAPI.Items {
+			f := &s.DownwardAPI.Items[i]
+			p.errs = append(p.errs, validateDownwardFile(f, at)...)
+			p.claim(f.Path, f.Path)
+		}
+	})
+	one("serviceAccountToken", s.ServiceAccountToken != nil, func(at *field.Path) { p.token(s.ServiceAccountToken, at) })
+	one("clusterTrustBundle", s.ClusterTrustBundle != nil, func(at *field.Path) { p.trustBundle(s.ClusterTrustBundle, at) })
+	one("podCertificate", s.PodCertificate != nil, func(at *field.Path) { p.certificate(s.PodCertificate, at) })
+	if n == 0 {
+		p.errs = append(p.errs, field.Required(at, "must specify a volume projection source"))
+	}
+}
+
+func (p *projection) token(t *corev1.ServiceAccountTokenProjection, at *field.Path) {
+	if e := t.ExpirationSeconds; e != nil {
+		if *e < 10*60 {
+			p.errs = append(p.errs, field.Invalid(at.Child("expirationSeconds"), *e, "may not specify a duration less than 10 minutes"))
+		}
+		if *e > 1<<32 {
+			p.errs = append(p.errs, field.Invalid(at.Child("expirationSeconds"), *e, "may not specify a duration larger than 2^32 seconds"))
+		}
+	}
+	p.file(t.Path, at)
+}
+
+// file checks the path of a single projected file.
+func (p *projection) file(path string, at *field.Path) {
+	if path == "" {
+		p.errs = append(p.errs, field.Required(at.Child("path"), ""))
+		return
+	}
+	p.errs = append(p.errs, projectedPath(path, at.Child("path"))...)
+	p.claim(path, path)
+}
+
+func (p *projection) trustBundle(t *corev1.ClusterTrustBundleProjection, at *field.Path) {
+	switch {
+	case t.Name != nil && t.SignerName != nil:
+		p.errs = append(p.errs, field.Invalid(at, meta.GoNames(t), "only one of name and signerName may be used"))
+	case t.Name != nil:
+		if *t.Name == "" {
+			p.errs = append(p.errs, field.Required(at.Child("name"), "must be a valid object name"))
+		}
+		if t.LabelSelector != nil {
+			p.errs = append(p.errs, field.Invalid(at.Child("labelSelector"), meta.GoNames(t.LabelSelector), "labelSelector must be unset if name is specified"))
+		}
+	case t.SignerName != nil:
+		if *t.SignerName == "" {
+			p.errs = append(p.errs, field.Required(at.Child("signerName"), "must be a valid signer name"))
+		}
+		p.errs = append(p.errs, meta.LabelSelector(t.LabelSelector, at.Child("labelSelector"))...)
+	default:
+		p.errs = append(p.errs, field.Required(at, "either name or signerName must be specified"))
+	}
+	p.file(t.Path, at)
+}
+
+func (p *projection) certificate(c *corev1.PodCertificateProjection, at *field.Path) {
+	p.errs = append(p.errs, required(at, "signerName", c.SignerName)...)
+	p.errs = append(p.errs, supported(at.Child("keyType"), c.KeyType, []string{"RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"})...)
+	if e := c.MaxExpirationSeconds; e != nil {
+		if *e < 3600 {
+			p.errs = append(p.errs, field.Invalid(at.Child("maxExpirationSeconds"), *e, "if provided, maxExpirationSeconds must be >= 3600"))
+		}
+		if *e > 91*24*3600 {
+			p.errs = append(p.errs, field.Invalid(at.Child("maxExpirationSeconds"), *e, "if provided, maxExpirationSeconds must be <= 7862400"))
+		}
+	}
+	if c.CredentialBundlePath == "" && c.KeyPath == "" && c.CertificateChainPath == "" {
+		p.errs = append(p.errs, field.Required(at, "specify at least one of credentialBundlePath, keyPath, and certificateChainPath"))
+	}
+	for _, f := range []struct{ name, path string }{{"credentialBundlePath", c.CredentialBundlePath}, {"keyPath", c.KeyPath}, {"certificateChainPath", c.CertificateChainPath}} {
+		if f.path != "" {
+			p.errs = append(p.errs, projectedPath(f.path, at.Child(f.name))...)
+			p.claim(f.path, f.path)
+		}
+	}
+}

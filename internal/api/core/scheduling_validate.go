@@ -1,0 +1,242 @@
+package core
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+// ValidateNodeSelector checks terms that nodes are chosen by.
+func ValidateNodeSelector(s *corev1.NodeSelector, at *field.Path) field.ErrorList {
+	at = at.Child("nodeSelectorTerms")
+	if len(s.NodeSelectorTerms) == 0 {
+		return field.ErrorList{field.Required(at, "must have at least one node selector term")}
+	}
+	var errs field.ErrorList
+	for i := range s.NodeSelectorTerms {
+		errs = append(errs, validateNodeTerm(&s.NodeSelectorTerms[i], at.Index(i))...)
+	}
+	return errs
+}
+
+func validateNodeTerm(t *corev1.NodeSelectorTerm, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range t.MatchExpressions {
+		errs = append(errs, validateNodeRequirement(&t.MatchExpressions[i], at.Child("matchExpressions").Index(i))...)
+	}
+	for i := range t.MatchFields {
+		errs = append(errs, validateNodeField(&t.MatchFields[i], at.Child("matchFields").Index(i))...)
+	}
+	return errs
+}
+
+func validateNodeRequirement(r *corev1.NodeSelectorRequirement, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	switch r.Operator {
+	case corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn:
+		if len(r.Values) == 0 {
+			errs = append(errs, field.Required(at.Child("values"), "must be specified when `operator` is 'In' or 'NotIn'"))
+		}
+	case corev1.NodeSelectorOpExists, corev1.NodeSelectorOpDoesNotExist:
+		if len(r.Values) > 0 {
+			errs = append(errs, field.Forbidden(at.Child("values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'"))
+		}
+	case corev1.NodeSelectorOpGt, corev1.NodeSelectorOpLt:
+		if len(r.Values) != 1 {
+			errs = append(errs, field.Required(at.Child("values"), "must be specified single value when `operator` is 'Lt' or 'Gt'"))
+		}
+	default:
+		errs = append(errs, field.Invalid(at.Child("operator"), r.Operator, "not a valid selector operator"))
+	}
+	errs = append(errs, meta.LabelName(r.Key, at.Child("key"))...)
+	for i, v := range r.Values {
+		errs = append(errs, meta.NameError(at.Child("values").Index(i), v, meta.LabelValue)...)
+	}
+	return errs
+}
+
+func validateNodeField(r *corev1.NodeSelectorRequirement, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	switch r.Operator {
+	case corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn:
+		if len(r.Values) != 1 {
+			errs = append(errs, field.Required(at.Child("values"), "must be only one value when `operator` is 'In' or 'NotIn' for node field selector"))
+		}
+	default:
+		errs = append(errs, field.Invalid(at.Child("operator"), r.Operator, "not a valid selector operator"))
+	}
+	if r.Key != metav1.ObjectNameField {
+		return append(errs, field.Invalid(at.Child("key"), r.Key, "not a valid field selector key"))
+	}
+	for i, v := range r.Values {
+		errs = append(errs, meta.NameError(at.Child("values").Index(i), v, meta.DNSSubdomain)...)
+	}
+	return errs
+}
+
+func validateWeight(w int32, at *field.Path) field.ErrorList {
+	if w < 1 || w > 100 {
+		return field.ErrorList{field.Invalid(at.Child("weight"), w, "must be in the range 1-100")}
+	}
+	return nil
+}
+
+const (
+	duringScheduling = "requiredDuringSchedulingIgnoredDuringExecution"
+	ifPossible       = "preferredDuringSchedulingIgnoredDuringExecution"
+)
+
+func validateAffinity(a *corev1.Affinity, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if n := a.NodeAffinity; n != nil {
+		path := at.Child("nodeAffinity")
+		if n.RequiredDuringSchedulingIgnoredDuringExecution != nil {
+			errs = append(errs, ValidateNodeSelector(n.RequiredDuringSchedulingIgnoredDuringExecution, path.Child(duringScheduling))...)
+		}
+		for i := range n.PreferredDuringSchedulingIgnoredDuringExecution {
+			t := &n.PreferredDuringSchedulingIgnoredDuringExecution[i]
+			idx := path.Child(ifPossible).Index(i)
+			errs = append(errs, validateWeight(t.Weight, idx)...)
+			errs = append(errs, validateNodeTerm(&t.Preference, idx.Child("preference"))...)
+		}
+	}
+	if p := a.PodAffinity; p != nil {
+		errs = append(errs, validatePodTerms(p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution, at.Child("podAffinity"))...)
+	}
+	if p := a.PodAntiAffinity; p != nil {
+		errs = append(errs, validatePodTerms(p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution, at.Child("podAntiAffinity"))...)
+	}
+	return errs
+}
+
+func validatePodTerms(required []corev1.PodAffinityTerm, preferred []corev1.WeightedPodAffinityTerm, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range required {
+		errs = append(errs, validatePodTerm(&required[i], at.Child(duringScheduling).Index(i))...)
+	}
+	for i := range preferred {
+		idx := at.Child(ifPossible).Index(i)
+		errs = append(errs, validateWeight(preferred[i].Weight, idx)...)
+		errs = append(errs, validatePodTerm(&preferred[i].PodAffinityTerm, idx.Child("podAffinityTerm"))...)
+	}
+	return errs
+}
+
+func validatePodTerm(t *corev1.PodAffinityTerm, at *field.Path) field.ErrorList {
+	errs := meta.LabelSelector(t.LabelSelector, at.Child("labelSelector"))
+	errs = append(errs, meta.LabelSelector(t.NamespaceSelector, at.Child("namespaceSelector"))...)
+	for _, ns := range t.Namespaces {
+		errs = append(errs, meta.NameError(at.Child("namespace"), ns, meta.DNSLabel)...)
+	}
+	errs = append(errs, validateLabelKeys(t.MatchLabelKeys, t.LabelSelector, at.Child("matchLabelKeys"))...)
+	errs = append(errs, validateLabelKeys(t.MismatchLabelKeys, t.LabelSelector, at.Child("mismatchLabelKeys"))...)
+	for i, k := range t.MatchLabelKeys {
+		for _, other := range t.MismatchLabelKeys {
+			if k == other {
+				errs = append(errs, field.Invalid(at.Child("matchLabelKeys").Index(i), k, "exists in both matchLabelKeys and mismatchLabelKeys"))
+			}
+		}
+	}
+	if t.TopologyKey == "" {
+		errs = append(errs, field.Required(at.Child("topologyKey"), "can not be empty"))
+	}
+	return append(errs, meta.LabelName(t.TopologyKey, at.Child("topologyKey"))...)
+}
+
+func validateLabelKeys(keys []string, s *metav1.LabelSelector, at *field.Path) field.ErrorList {
+	if len(keys) == 0 {
+		return nil
+	}
+	var errs field.ErrorList
+	if s == nil {
+		errs = append(errs, field.Forbidden(at, "must not be specified when labelSelector is not set"))
+	}
+	for i, k := range keys {
+		errs = append(errs, meta.LabelName(k, at.Index(i))...)
+	}
+	return errs
+}
+
+var (
+	unsatisfiable     = []corev1.UnsatisfiableConstraintAction{corev1.DoNotSchedule, corev1.ScheduleAnyway}
+	inclusionPolicies = []corev1.NodeInclusionPolicy{corev1.NodeInclusionPolicyHonor, corev1.NodeInclusionPolicyIgnore}
+	taintEffects      = []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute}
+)
+
+func validateSpread(cs []corev1.TopologySpreadConstraint, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range cs {
+		c := &cs[i]
+		idx := at.Index(i)
+		if c.MaxSkew <= 0 {
+			errs = append(errs, field.Invalid(idx.Child("maxSkew"), c.MaxSkew, "must be greater than zero"))
+		}
+		if c.TopologyKey == "" {
+			errs = append(errs, field.Required(idx.Child("topologyKey"), "can not be empty"))
+		} else {
+			errs = append(errs, meta.LabelName(c.TopologyKey, idx.Child("topologyKey"))...)
+		}
+		errs = append(errs, oneOf(idx, "whenUnsatisfiable", c.WhenUnsatisfiable, unsatisfiable)...)
+		for j := i + 1; j < len(cs); j++ {
+			if cs[j].TopologyKey == c.TopologyKey && cs[j].WhenUnsatisfiable == c.WhenUnsatisfiable {
+				errs = append(errs, field.Duplicate(idx.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", c.TopologyKey, c.WhenUnsatisfiable)))
+				break
+			}
+		}
+		if m := c.MinDomains; m != nil {
+			if *m <= 0 {
+				errs = append(errs, field.Invalid(idx.Child("minDomains"), *m, "must be greater than zero"))
+			}
+			if c.WhenUnsatisfiable != corev1.DoNotSchedule {
+				errs = append(errs, field.Invalid(idx.Child("minDomains"), *m, fmt.Sprintf("can only use minDomains if whenUnsatisfiable=%s, not %s", corev1.DoNotSchedule, c.WhenUnsatisfiable)))
+			}
+		}
+		if c.NodeAffinityPolicy != nil {
+			errs = append(errs, oneOf(idx, "nodeAffinityPolicy", *c.NodeAffinityPolicy, inclusionPolicies)...)
+		}
+		if c.NodeTaintsPolicy != nil {
+			errs = append(errs, oneOf(idx, "nodeTaintsPolicy", *c.NodeTaintsPolicy, inclusionPolicies)...)
+		}
+		errs = append(errs, validateLabelKeys(c.MatchLabelKeys, c.LabelSelector, idx.Child("matchLabelKeys"))...)
+		errs = append(errs, meta.LabelSelector(c.LabelSelector, idx.Child("labelSelector"))...)
+	}
+	return errs
+}
+
+// ValidateTolerations checks what taints a pod bears.
+func ValidateTolerations(ts []corev1.Toleration, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range ts {
+		t := &ts[i]
+		idx := at.Index(i)
+		if t.Key != "" {
+			errs = append(errs, meta.LabelName(t.Key, idx.Child("key"))...)
+		} else if t.Operator != corev1.TolerationOpExists {
+			errs = append(errs, field.Invalid(idx.Child("operator"), t.Operator, "operator must be Exists when `key` is empty, which means \"match all values and all keys\""))
+		}
+		if t.TolerationSeconds != nil && t.Effect != corev1.TaintEffectNoExecute {
+			errs = append(errs, field.Invalid(idx.Child("effect"), t.Effect, "effect must be 'NoExecute' when `tolerationSeconds` is set"))
+		}
+		switch t.Operator {
+		case corev1.TolerationOpEqual, "":
+			if msgs := meta.LabelValue(t.Value); len(msgs) > 0 {
+				errs = append(errs, field.Invalid(idx.Child("operator"), t.Value, strings.Join(msgs, ";")))
+			}
+		case corev1.TolerationOpExists:
+			if t.Value != "" {
+				errs = append(errs, field.Invalid(idx.Child("operator"), meta.GoNames(t), "value must be empty when `operator` is 'Exists'"))
+			}
+		default:
+			errs = append(errs, field.NotSupported(idx.Child("operator"), t.Operator, []corev1.TolerationOperator{corev1.TolerationOpEqual, corev1.TolerationOpExists}))
+		}
+		if t.Effect != "" {
+			errs = append(errs, oneOf(idx, "effect", t.Effect, taintEffects)...)
+		}
+	}
+	return errs
+}

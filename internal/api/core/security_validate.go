@@ -1,0 +1,282 @@
+package core
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+var (
+	seccompTypes  = []corev1.SeccompProfileType{corev1.SeccompProfileTypeLocalhost, corev1.SeccompProfileTypeRuntimeDefault, corev1.SeccompProfileTypeUnconfined}
+	appArmorTypes = []corev1.AppArmorProfileType{corev1.AppArmorProfileTypeLocalhost, corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined}
+)
+
+func validateUser(id *int64, at *field.Path, child string) field.ErrorList {
+	if id == nil {
+		return nil
+	}
+	return meta.Invalids(at.Child(child), *id, validation.IsValidUserID(*id))
+}
+
+func validateSecurityContext(c *corev1.SecurityContext, spec *corev1.PodSpec, at *field.Path) field.ErrorList {
+	errs := validateUser(c.RunAsUser, at, "runAsUser")
+	errs = append(errs, validateUser(c.RunAsGroup, at, "runAsGroup")...)
+	if c.ProcMount != nil {
+		errs = append(errs, oneOf(at, "procMount", *c.ProcMount, []corev1.ProcMountType{corev1.DefaultProcMount, corev1.UnmaskedProcMount})...)
+		if *c.ProcMount == corev1.UnmaskedProcMount && (spec.HostUsers == nil || *spec.HostUsers) {
+			errs = append(errs, field.Invalid(at.Child("procMount"), *c.ProcMount, "`hostUsers` must be false to use `Unmasked`"))
+		}
+	}
+	errs = append(errs, validateSeccomp(c.SeccompProfile, at)...)
+	if c.AllowPrivilegeEscalation != nil && !*c.AllowPrivilegeEscalation {
+		if c.Privileged != nil && *c.Privileged {
+			errs = append(errs, field.Invalid(at, meta.GoNames(c), "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"))
+		}
+		if c.Capabilities != nil {
+			for _, add := range c.Capabilities.Add {
+				if add == "CAP_SYS_ADMIN" {
+					errs = append(errs, field.Invalid(at, meta.GoNames(c), "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN"))
+				}
+			}
+		}
+	}
+	errs = append(errs, validateWindowsOptions(c.WindowsOptions, at)...)
+	return append(errs, validateAppArmor(c.AppArmorProfile, at)...)
+}
+
+func validateSeccomp(p *corev1.SeccompProfile, at *field.Path) field.ErrorList {
+	if p == nil {
+		return nil
+	}
+	at = at.Child("seccompProfile")
+	var errs field.ErrorList
+	if p.Type == "" {
+		errs = append(errs, field.Required(at.Child("type"), "type is required when seccompProfile is set"))
+	} else {
+		errs = append(errs, oneOf(at, "type", p.Type, seccompTypes)...)
+	}
+	switch {
+	case p.Type == corev1.SeccompProfileTypeLocalhost && (p.LocalhostProfile == nil || *p.LocalhostProfile == ""):
+		errs = append(errs, field.Required(at.Child("localhostProfile"), "must be set when seccomp type is Localhost"))
+	case p.Type == corev1.SeccompProfileTypeLocalhost:
+		errs = append(errs, descendingPath(*p.LocalhostProfile, at.Child("localhostProfile"))...)
+	case p.LocalhostProfile != nil:
+		errs = append(errs, field.Invalid(at.Child("localhostProfile"), meta.GoNames(p), "can only be set when seccomp type is Localhost"))
+	}
+	return errs
+}
+
+func validateAppArmor(p *corev1.AppArmorProfile, at *field.Path) field.ErrorList {
+	if p == nil {
+		return nil
+	}
+	at = at.Child("appArmorProfile")
+	switch p.Type {
+	case corev1.AppArmorProfileTypeLocalhost:
+		at = at.Child("localhostProfile")
+		if p.LocalhostProfile == nil {
+			return field.ErrorList{field.Required(at, "must be set when AppArmor type is Localhost")}
+		}
+		var errs field.ErrorList
+		if trimmed := strings.TrimSpace(*p.LocalhostProfile); trimmed != *p.LocalhostProfile {
+			errs = append(errs, field.Invalid(at, *p.LocalhostProfile, "must not be padded with whitespace"))
+		} else if trimmed == "" {
+			errs = append(errs, field.Required(at, "must be set when AppArmor type is Localhost"))
+		}
+		if len(*p.LocalhostProfile) > 4095 {
+			errs = append(errs, field.TooLong(at, *p.LocalhostProfile, 4095))
+		}
+		return errs
+	case corev1.AppArmorProfileTypeRuntimeDefault, corev1.AppArmorProfileTypeUnconfined:
+		if p.LocalhostProfile != nil {
+			return field.ErrorList{field.Invalid(at.Child("localhostProfile"), *p.LocalhostProfile, "can only be set when AppArmor type is Localhost")}
+		}
+		return nil
+	case "":
+		return field.ErrorList{field.Required(at.Child("type"), "type is required when appArmorProfile is set")}
+	}
+	return field.ErrorList{field.NotSupported(at.Child("type"), p.Type, appArmorTypes)}
+}
+
+func validateWindowsOptions(o *corev1.WindowsSecurityContextOptions, at *field.Path) field.ErrorList {
+	if o == nil {
+		return nil
+	}
+	at = at.Child("windowsOptions")
+	var errs field.ErrorList
+	if n := o.GMSACredentialSpecName; n != nil {
+		errs = append(errs, meta.NameError(at.Child("gmsaCredentialSpecName"), *n, meta.DNSSubdomain)...)
+	}
+	if s := o.GMSACredentialSpec; s != nil {
+		if *s == "" {
+			errs = append(errs, field.Invalid(at.Child("gmsaCredentialSpec"), *s, "gmsaCredentialSpec cannot be an empty string"))
+		} else if len(*s) > 64*1024 {
+			errs = append(errs, field.Invalid(at.Child("gmsaCredentialSpec"), *s, "gmsaCredentialSpec size must be under 64 KiB"))
+		}
+	}
+	if u := o.RunAsUserName; u != nil {
+		path := at.Child("runAsUserName")
+		domain, user, split := strings.Cut(*u, `\`)
+		switch {
+		case *u == "":
+			errs = append(errs, field.Invalid(path, *u, "runAsUserName cannot be an empty string"))
+		case strings.ContainsFunc(*u, func(r rune) bool { return r < 32 || r == 127 }):
+			errs = append(errs, field.Invalid(path, *u, "runAsUserName cannot contain control characters"))
+		case split && strings.Contains(user, `\`):
+			errs = append(errs, field.Invalid(path, *u, `runAsUserName cannot contain more than one backslash`))
+		case split && len(domain) >= 256:
+			errs = append(errs, field.Invalid(path, *u, "runAsUserName's Domain length must be under 256 characters"))
+		case split && user == "":
+			errs = append(errs, field.Invalid(path, *u, "runAsUserName's User cannot be empty"))
+		case len(user) > 104:
+			errs = append(errs, field.Invalid(path, *u, "runAsUserName's User length must not be longer than 104 characters"))
+		}
+	}
+	return errs
+}
+
+func (p *podChecks) securityContext(at *field.Path) field.ErrorList {
+	c := p.spec.SecurityContext
+	if c == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	if c.FSGroup != nil {
+		errs = append(errs, meta.Invalids(at.Child("fsGroup"), *c.FSGroup, validation.IsValidGroupID(*c.FSGroup))...)
+	}
+	errs = append(errs, validateUser(c.RunAsUser, at, "runAsUser")...)
+	errs = append(errs, validateUser(c.RunAsGroup, at, "runAsGroup")...)
+	for i, id := range c.SupplementalGroups {
+		errs = append(errs, meta.Invalids(at.Child("supplementalGroups").Index(i), id, validation.IsValidGroupID(id))...)
+	}
+	if share := p.spec.ShareProcessNamespace; share != nil && *share && p.spec.HostPID {
+		errs = append(errs, field.Invalid(at.Child("shareProcessNamespace"), *share, "ShareProcessNamespace and HostPID cannot both be enabled"))
+	}
+	errs = append(errs, p.sysctls(c.Sysctls, at)...)
+	if c.FSGroupChangePolicy != nil {
+		errs = append(errs, oneOf(at, "fsGroupChangePolicy", *c.FSGroupChangePolicy, []corev1.PodFSGroupChangePolicy{corev1.FSGroupChangeAlways, corev1.FSGroupChangeOnRootMismatch})...)
+	}
+	errs = append(errs, validateSeccomp(c.SeccompProfile, at)...)
+	errs = append(errs, validateWindowsOptions(c.WindowsOptions, at)...)
+	errs = append(errs, validateAppArmor(c.AppArmorProfile, at)...)
+	if c.SupplementalGroupsPolicy != nil {
+		errs = append(errs, oneOf(at, "supplementalGroupsPolicy", *c.SupplementalGroupsPolicy, []corev1.SupplementalGroupsPolicy{corev1.SupplementalGroupsPolicyMerge, corev1.SupplementalGroupsPolicyStrict})...)
+	}
+	if c.SELinuxChangePolicy != nil {
+		errs = append(errs, oneOf(at, "seLinuxChangePolicy", *c.SELinuxChangePolicy, []corev1.PodSELinuxChangePolicy{corev1.SELinuxChangePolicyMountOption, corev1.SELinuxChangePolicyRecursive})...)
+	}
+	return errs
+}
+
+const sysctlText = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?([\\./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
+
+var sysctlRE = regexp.MustCompile("^" + sysctlText + "$")
+
+func (p *podChecks) sysctls(list []corev1.Sysctl, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	seen := map[string]bool{}
+	for i := range list {
+		path := at.Child("sysctls").Index(i).Child("name")
+		name := list[i].Name
+		normal := normalSysctl(name)
+		switch {
+		case name == "":
+			errs = append(errs, field.Required(path, ""))
+		case len(name) > 253 || !sysctlRE.MatchString(name):
+			errs = append(errs, field.Invalid(path, name, fmt.Sprintf("must have at most %d characters and match regex %s", 253, sysctlText)))
+		case seen[normal]:
+			errs = append(errs, field.Duplicate(path, name))
+		}
+		seen[normal] = true
+		if p.spec.HostNetwork && strings.HasPrefix(normal, "net.") {
+			errs = append(errs, field.Invalid(path, name, "may not be specified when 'hostNetwork' is true"))
+		}
+		if p.spec.HostIPC && (strings.HasPrefix(normal, "kernel.shm") || strings.HasPrefix(normal, "kernel.msg") || normal == "kernel.sem" || strings.HasPrefix(normal, "fs.mqueue.")) {
+			errs = append(errs, field.Invalid(path, name, "may not be specified when 'hostIPC' is true"))
+		}
+	}
+	return errs
+}
+
+// normalSysctl writes a name with dots; with slashes first, its dots are slashes.
+func normalSysctl(name string) string {
+	if i := strings.IndexAny(name, "./"); i < 0 || name[i] == '.' {
+		return name
+	}
+	return strings.Map(func(r rune) rune {
+		switch r {
+		case '.':
+			return '/'
+		case '/':
+			return '.'
+		}
+		return r
+	}, name)
+}
+
+func (p *podChecks) hostUsers(at *field.Path) field.ErrorList {
+	s := p.spec
+	if s.HostUsers == nil || *s.HostUsers {
+		return nil
+	}
+	var errs field.ErrorList
+	const text = "when `hostUsers` is false"
+	if s.HostNetwork {
+		errs = append(errs, field.Forbidden(at.Child("hostNetwork"), text))
+	}
+	if s.HostPID {
+		errs = append(errs, field.Forbidden(at.Child("HostPID"), text))
+	}
+	if s.HostIPC {
+		errs = append(errs, field.Forbidden(at.Child("HostIPC"), text))
+	}
+	for i := range s.Containers {
+		if len(s.Containers[i].VolumeDevices) > 0 {
+			errs = append(errs, field.Forbidden(at.Child("containers").Index(i).Child("volumeDevices"), text))
+		}
+	}
+	return errs
+}
+
+// windowsHostProcess checks that host-process containers are not mixed with others.
+func (p *podChecks) windowsHostProcess(at *field.Path) field.ErrorList {
+	s := p.spec
+	var ofPod *bool
+	if s.SecurityContext != nil && s.SecurityContext.WindowsOptions != nil {
+		ofPod = s.SecurityContext.WindowsOptions.HostProcess
+	}
+	some, all := false, true
+	var errs field.ErrorList
+	for _, l := range []struct {
+		name string
+		cs   []corev1.Container
+	}{{"containers", s.Containers}, {"initContainers", s.InitContainers}} {
+		for i := range l.cs {
+			v := ofPod
+			if c := l.cs[i].SecurityContext; c != nil && c.WindowsOptions != nil && c.WindowsOptions.HostProcess != nil {
+				v = c.WindowsOptions.HostProcess
+				if ofPod != nil && *ofPod != *v {
+					errs = append(errs, field.Invalid(at.Child(l.name).Index(i).Child("securityContext", "windowsOptions", "hostProcess"), *v, fmt.Sprintf("pod hostProcess value must be identical if both are specified, was %v", *ofPod)))
+				}
+			}
+			on := v != nil && *v
+			some, all = some || on, all && on
+		}
+	}
+	if !some {
+		return errs
+	}
+	if !all {
+		errs = append(errs, field.Invalid(at, "", "If pod contains any hostProcess containers then all containers must be HostProcess containers"))
+	}
+	if !s.HostNetwork {
+		errs = append(errs, field.Invalid(at.Child("hostNetwork"), false, "hostNetwork must be true if pod contains any hostProcess containers"))
+	}
+	return errs
+}

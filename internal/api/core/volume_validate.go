@@ -1,0 +1,262 @@
+package core
+
+import (
+	"path"
+	"regexp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+// validateVolumes checks the volumes, and returns those that are fit to be mounted by name.
+func validateVolumes(vs []corev1.Volume, m *metav1.ObjectMeta, at *field.Path) (volumes, field.ErrorList) {
+	var errs field.ErrorList
+	good := make(volumes, len(vs))
+	for i := range vs {
+		v := &vs[i]
+		idx := at.Index(i)
+		e := validateVolumeSource(v, m, idx)
+		if v.Name == "" {
+			e = append(e, field.Required(idx.Child("name"), ""))
+		} else if msgs := meta.DNSLabel(v.Name); msgs != nil {
+			e = append(e, meta.Invalids(idx.Child("name"), v.Name, msgs)...)
+		}
+		if good[v.Name] != nil {
+			e = append(e, field.Duplicate(idx.Child("name"), v.Name))
+		}
+		if len(e) == 0 {
+			good[v.Name] = v
+			if c := v.PersistentVolumeClaim; c != nil && m.Name != "" && createdClaim(vs, m.Name, c.ClaimName) {
+				errs = append(errs, field.Invalid(idx.Child("persistentVolumeClaim", "claimName"), c.ClaimName, "must not reference a PVC that gets created for an ephemeral volume"))
+			}
+		}
+		errs = append(errs, e...)
+	}
+	return good, errs
+}
+
+// volumes are the valid volumes of a pod by name.
+type volumes map[string]*corev1.Volume
+
+func createdClaim(vs []corev1.Volume, pod, claim string) bool {
+	for i := range vs {
+		if vs[i].Ephemeral != nil && pod+"-"+vs[i].Name == claim {
+			return true
+		}
+	}
+	return false
+}
+
+// volumeType is a type of volume: its field, whether it is set, and what is wrong with it.
+type volumeType struct {
+	name     string
+	set      func(*corev1.VolumeSource) bool
+	validate func(v *corev1.Volume, m *metav1.ObjectMeta, at *field.Path) field.ErrorList
+}
+
+func validateVolumeSource(v *corev1.Volume, m *metav1.ObjectMeta, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	n := 0
+	for i := range volumeTypes {
+		t := &volumeTypes[i]
+		if !t.set(&v.VolumeSource) {
+			continue
+		}
+		if n++; n > 1 {
+			errs = append(errs, field.Forbidden(at.Child(t.name), "may not specify more than 1 volume type"))
+			continue
+		}
+		errs = append(errs, t.validate(v, m, at.Child(t.name))...)
+	}
+	if n == 0 {
+		errs = append(errs, field.Required(at, "must specify a volume type"))
+	}
+	return errs
+}
+
+// required says which of the texts are missing; pairs of field name and value.
+func required(at *field.Path, pairs ...string) field.ErrorList {
+	var errs field.ErrorList
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] == "" {
+			errs = append(errs, field.Required(at.Child(pairs[i]), ""))
+		}
+	}
+	return errs
+}
+
+func validatePartition(n int32, at *field.Path) field.ErrorList {
+	if n < 0 || n > 255 {
+		return field.ErrorList{field.Invalid(at.Child("partition"), n, "must be between 0 and 255, inclusive")}
+	}
+	return nil
+}
+
+// noBacksteps refuses paths that go up.
+func noBacksteps(p string, at *field.Path) field.ErrorList {
+	if !strings.Contains(p, "..") {
+		return nil
+	}
+	for _, part := range strings.Split(p, "/") {
+		if part == ".." {
+			return field.ErrorList{field.Invalid(at, p, "must not contain '..'")}
+		}
+	}
+	return nil
+}
+
+// descendingPath accepts relative paths that stay below where they start.
+func descendingPath(p string, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if path.IsAbs(p) {
+		errs = append(errs, field.Invalid(at, p, "must be a relative path"))
+	}
+	return append(errs, noBacksteps(p, at)...)
+}
+
+// projectedPath is a descending path whose first part is not reserved for the kubelet.
+func projectedPath(p string, at *field.Path) field.ErrorList {
+	errs := descendingPath(p, at)
+	if strings.HasPrefix(p, "..") && !strings.HasPrefix(p, "../") {
+		errs = append(errs, field.Invalid(at, p, "must not start with '..'"))
+	}
+	return errs
+}
+
+const modeText = "must be a number between 0 and 0777 (octal), both inclusive"
+
+func validateMode(mode *int32, at *field.Path, child string) field.ErrorList {
+	if mode != nil && (*mode < 0 || *mode > 0o777) {
+		return field.ErrorList{field.Invalid(at.Child(child), *mode, modeText)}
+	}
+	return nil
+}
+
+func validateItems(items []corev1.KeyToPath, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range items {
+		errs = append(errs, validateItem(&items[i], at.Child("items").Index(i))...)
+	}
+	return errs
+}
+
+func validateItem(k *corev1.KeyToPath, at *field.Path) field.ErrorList {
+	errs := required(at, "key", k.Key, "path", k.Path)
+	errs = append(errs, projectedPath(k.Path, at.Child("path"))...)
+	return append(errs, validateMode(k.Mode, at, "mode")...)
+}
+
+func validateDownwardFile(f *corev1.DownwardAPIVolumeFile, at *field.Path) field.ErrorList {
+	errs := required(at, "path", f.Path)
+	errs = append(errs, projectedPath(f.Path, at.Child("path"))...)
+	switch {
+	case f.FieldRef != nil:
+		errs = append(errs, validateFieldRef(f.FieldRef, volumeFieldPaths, at.Child("fieldRef"))...)
+		if f.ResourceFieldRef != nil {
+			errs = append(errs, field.Invalid(at, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"))
+		}
+	case f.ResourceFieldRef != nil:
+		errs = append(errs, validateResourceRef(f.ResourceFieldRef, at.Child("resourceFieldRef"), true)...)
+	default:
+		errs = append(errs, field.Required(at, "one of fieldRef and resourceFieldRef is required"))
+	}
+	return append(errs, validateMode(f.Mode, at, "mode")...)
+}
+
+var (
+	iqnRE = regexp.MustCompile(`iqn\.\d{4}-\d{2}\.([[:alnum:]-.]+)(:[^,;*&$|\s]+)$`)
+	euiRE = regexp.MustCompile(`^eui.[[:alnum:]]{16}$`)
+	naaRE = regexp.MustCompile(`^naa.[[:alnum:]]{32}$`)
+)
+
+func validateISCSI(s *corev1.ISCSIVolumeSource, at *field.Path) field.ErrorList {
+	errs := required(at, "targetPortal", s.TargetPortal)
+	good := true
+	text := "must be valid format"
+	switch {
+	case s.IQN == "":
+		errs = append(errs, field.Required(at.Child("iqn"), ""))
+	case strings.HasPrefix(s.IQN, "iqn"):
+		good = iqnRE.MatchString(s.IQN)
+	case strings.HasPrefix(s.IQN, "eui"):
+		good = euiRE.MatchString(s.IQN)
+	case strings.HasPrefix(s.IQN, "naa"):
+		good = naaRE.MatchString(s.IQN)
+	default:
+		good, text = false, "must be valid format starting with iqn, eui, or naa"
+	}
+	if !good {
+		errs = append(errs, field.Invalid(at.Child("iqn"), s.IQN, text))
+	}
+	if s.Lun < 0 || s.Lun > 255 {
+		errs = append(errs, field.Invalid(at.Child("lun"), s.Lun, "must be between 0 and 255, inclusive"))
+	}
+	if (s.DiscoveryCHAPAuth || s.SessionCHAPAuth) && s.SecretRef == nil {
+		errs = append(errs, field.Required(at.Child("secretRef"), ""))
+	}
+	if s.InitiatorName != nil && !iqnRE.MatchString(*s.InitiatorName) && !euiRE.MatchString(*s.InitiatorName) && !naaRE.MatchString(*s.InitiatorName) {
+		errs = append(errs, field.Invalid(at.Child("initiatorname"), *s.InitiatorName, "must be valid format"))
+	}
+	return errs
+}
+
+func validateFC(s *corev1.FCVolumeSource, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	switch {
+	case len(s.TargetWWNs) < 1 && len(s.WWIDs) < 1:
+		errs = append(errs, field.Required(at.Child("targetWWNs"), "must specify either targetWWNs or wwids, but not both"))
+	case len(s.TargetWWNs) != 0 && len(s.WWIDs) != 0:
+		errs = append(errs, field.Invalid(at.Child("targetWWNs"), s.TargetWWNs, "targetWWNs and wwids can not be specified simultaneously"))
+	case len(s.TargetWWNs) != 0 && s.Lun == nil:
+		errs = append(errs, field.Required(at.Child("lun"), "lun is required if targetWWNs is specified"))
+	case len(s.TargetWWNs) != 0 && (*s.Lun < 0 || *s.Lun > 255):
+		errs = append(errs, field.Invalid(at.Child("lun"), *s.Lun, "must be between 0 and 255, inclusive"))
+	}
+	return errs
+}
+
+func validateCSIVolume(s *corev1.CSIVolumeSource, at *field.Path) field.ErrorList {
+	errs := ValidateCSIDriverName(s.Driver, at.Child("driver"))
+	if r := s.NodePublishSecretRef; r != nil {
+		if r.Name == "" {
+			errs = append(errs, field.Required(at.Child("nodePublishSecretRef", "name"), ""))
+		} else {
+			// compat: the error names the wrong field upstream.
+			errs = append(errs, meta.NameError(at.Child("name"), r.Name, meta.DNSSubdomain)...)
+		}
+	}
+	return errs
+}
+
+// ValidateCSIDriverName checks the name that a CSI driver is known by.
+func ValidateCSIDriverName(name string, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if name == "" {
+		errs = append(errs, field.Required(at, ""))
+	}
+	if len(name) > 63 {
+		errs = append(errs, field.TooLong(at, name, 63))
+	}
+	return append(errs, meta.NameError(at, strings.ToLower(name), meta.DNSSubdomain)...)
+}
+
+func validateEphemeral(v *corev1.Volume, m *metav1.ObjectMeta, at *field.Path) field.ErrorList {
+	t := v.Ephemeral.VolumeClaimTemplate
+	if t == nil {
+		return field.ErrorList{field.Required(at.Child("volumeClaimTemplate"), "")}
+	}
+	tp := at.Child("volumeClaimTemplate")
+	errs := validateClaimTemplateMeta(&t.ObjectMeta, tp.Child("metadata"))
+	errs = append(errs, ValidateClaimSpec(&t.Spec, tp.Child("spec"))...)
+	if m.Name != "" && v.Name != "" {
+		name := m.Name + "-" + v.Name
+		for _, msg := range meta.DNSSubdomain(name) {
+			errs = append(errs, field.Invalid(at.Root().Child("name"), v.Name, "PVC name \""+name+"\": "+msg))
+		}
+	}
+	return errs
+}
