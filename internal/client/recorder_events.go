@@ -32,6 +32,7 @@ type EventRecorder struct {
 	mu      sync.Mutex
 	running bool
 	dropped int
+	stamp   int64
 
 	known correlator // used by the writing goroutine only
 }
@@ -52,6 +53,7 @@ type sighting struct {
 	action    string
 	message   string
 	at        time.Time
+	stamp     int64 // what the name ends in: the time in nanoseconds, no two the same
 }
 
 func (r *EventRecorder) Record(component string, about api.Object, eventType, reason, action, message string) {
@@ -85,6 +87,9 @@ func (r *EventRecorder) add(s sighting) {
 	if r.ctx.Err() != nil {
 		return
 	}
+	// The clock may be coarser than events are fast.
+	r.stamp = max(r.stamp+1, s.at.UnixNano())
+	s.stamp = r.stamp
 	select {
 	case r.work <- s:
 	default:
@@ -164,7 +169,7 @@ func (r *EventRecorder) refused(e *corev1.Event, err error) {
 
 func eventName(s sighting) string {
 	name := s.about.Name
-	suffix := fmt.Sprintf(".%x", s.at.UnixNano())
+	suffix := fmt.Sprintf(".%x", s.stamp)
 	// A name that is valid for the object may be too long with the suffix.
 	if max := 253 - len(suffix); len(name) > max {
 		name = name[:max]

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/util/workqueue"
 
@@ -146,6 +147,9 @@ func work[K comparable](ctx context.Context, e *Engine, name string, q Queue[K],
 		after, err := run(ctx, e, name, k, step)
 		switch {
 		case ctx.Err() != nil:
+		case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+			// Nothing can be made there any more: trying again is of no use.
+			q.Forget(k)
 		case err != nil:
 			// A conflict is the normal way to learn that somebody was faster.
 			if !apierrors.IsConflict(err) {
