@@ -212,6 +212,21 @@ func TestConditions(t *testing.T) {
 	}
 }
 
+// TestSizedByHand: a ReplicaSet that was scaled by hand to what is wanted later
+// does not hold the rollout up.
+func TestSizedByHand(t *testing.T) {
+	k := clienttest.New(web(5, "v2"))
+	k.Add(sized(rs("v1", 1, 5, 5), "3", "4"))
+	for range 2 {
+		if _, _, err := controllertest.Step(t, k, Spec(), key, controllertest.Start); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if sets, _ := client.List[*appsv1.ReplicaSet](t.Context(), k, "a", nil); len(sets) != 2 {
+		t.Error("no new ReplicaSet")
+	}
+}
+
 func TestHistory(t *testing.T) {
 	one := int32(1)
 	d := web(1, "v4", func(d *appsv1.Deployment) {

@@ -37,10 +37,13 @@ var ownAnnotations = map[string]bool{
 
 // sameTemplate compares pod templates but for the hash label.
 func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
-	a, b = a.DeepCopy(), b.DeepCopy()
-	delete(a.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
-	delete(b.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
-	return equality.Semantic.DeepEqual(a, b)
+	unhashed := func(t *corev1.PodTemplateSpec) *corev1.PodTemplateSpec {
+		c := *t
+		c.Labels = maps.Clone(t.Labels)
+		delete(c.Labels, appsv1.DefaultDeploymentUniqueLabelKey)
+		return &c
+	}
+	return equality.Semantic.DeepEqual(unhashed(a), unhashed(b))
 }
 
 // templateHash names a template. It need not be the same for ever: a ReplicaSet

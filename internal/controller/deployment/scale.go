@@ -22,18 +22,21 @@ const (
 // middle of one: then every active ReplicaSet gets its share, so that a scaled rollout is
 // as safe as it was before.
 func (r *rollout) scale() {
-	if rs := r.only(); rs != nil {
-		r.scaleTo(rs, replicas(r.d))
-		return
-	}
-	if r.saturated() {
+	only := r.only()
+	switch {
+	case only != nil:
+		r.scaleTo(only, replicas(r.d))
+	case r.saturated():
 		for _, rs := range r.olds {
 			r.scaleTo(rs, 0)
 		}
-		return
-	}
-	if r.d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType {
+	case r.d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType:
 		r.share()
+	}
+	// One that had the right size by chance has followed, too: else the rollout
+	// would wait for it for ever.
+	for _, rs := range r.active() {
+		r.annotateSize(rs)
 	}
 }
 
@@ -105,9 +108,7 @@ func (r *rollout) share() {
 		if i == 0 && add != 0 {
 			sizes[i] = max(0, sizes[i]+add-added)
 		}
-		if !r.scaleTo(rs, sizes[i]) {
-			r.annotateSize(rs)
-		}
+		r.scaleTo(rs, sizes[i])
 	}
 }
 
