@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
 
 // Kind is a row of the table, typed. T is the Go struct, for example corev1.Pod.
@@ -83,6 +85,8 @@ type Kind[T any] struct {
 	// UnconditionalUpdate refuses updates without a resourceVersion when false and
 	// RequireVersion is true.
 	RequireVersion bool
+	// LooseFinalizers accepts finalizers without a domain in new objects.
+	LooseFinalizers bool
 	// CreateOnUpdate lets PUT create an object that is not there.
 	CreateOnUpdate bool
 }
@@ -124,6 +128,9 @@ type Subresource struct {
 	Name  string // "exec"
 	Kind  schema.GroupVersionKind
 	Verbs []string
+	// Validate checks what a write of a part of the object changes (resize,
+	// ephemeralcontainers, finalize, approval); nil: nothing but the metadata is checked.
+	Validate func(next, old Object) field.ErrorList
 }
 
 // Row erases the type parameter.
@@ -164,9 +171,7 @@ func (k *Kind[T]) Row() *Resource {
 			k.PrepareUpdate(cast(next), cast(old))
 		}
 	}
-	if k.Validate != nil {
-		r.Validate = func(o Object) field.ErrorList { return k.Validate(cast(o)) }
-	}
+	k.eraseValidate(r, cast)
 	if k.ValidateUpdate != nil {
 		r.ValidateUpdate = func(next, old Object) field.ErrorList { return k.ValidateUpdate(cast(next), cast(old)) }
 	}
@@ -190,6 +195,26 @@ func (k *Kind[T]) Row() *Resource {
 	k.eraseScale(r, cast)
 	k.eraseReads(r, cast)
 	return r
+}
+
+// eraseValidate adds what must hold of all kinds' metadata beyond what the server checks.
+func (k *Kind[T]) eraseValidate(r *Resource, cast func(Object) *T) {
+	if k.Virtual || k.LooseFinalizers {
+		if k.Validate != nil {
+			r.Validate = func(o Object) field.ErrorList { return k.Validate(cast(o)) }
+		}
+		return
+	}
+	r.Validate = func(o Object) field.ErrorList {
+		var errs field.ErrorList
+		for i, f := range o.GetFinalizers() {
+			errs = append(errs, meta.Finalizer(f, field.NewPath("metadata", "finalizers").Index(i))...)
+		}
+		if k.Validate != nil {
+			errs = append(errs, k.Validate(cast(o))...)
+		}
+		return errs
+	}
 }
 
 func (k *Kind[T]) eraseStatus(r *Resource, cast func(Object) *T) {

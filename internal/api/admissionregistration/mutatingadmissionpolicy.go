@@ -9,6 +9,7 @@ import (
 // MutatingAdmissionPolicy is all there is about MutatingAdmissionPolicy objects on the server.
 var MutatingAdmissionPolicy = api.Kind[admissionregistrationv1.MutatingAdmissionPolicy]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "mutatingadmissionpolicies", Categories: []string{"api-extensions"},
-	List: &admissionregistrationv1.MutatingAdmissionPolicyList{},
-	Spec: func(o *admissionregistrationv1.MutatingAdmissionPolicy) any { return &o.Spec },
+	LooseFinalizers: true,
+	List:            &admissionregistrationv1.MutatingAdmissionPolicyList{},
+	Spec:            func(o *admissionregistrationv1.MutatingAdmissionPolicy) any { return &o.Spec },
 }

@@ -9,6 +9,7 @@ import (
 // MutatingAdmissionPolicyBinding is all there is about MutatingAdmissionPolicyBinding objects on the server.
 var MutatingAdmissionPolicyBinding = api.Kind[admissionregistrationv1.MutatingAdmissionPolicyBinding]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "mutatingadmissionpolicybindings", Categories: []string{"api-extensions"},
-	List: &admissionregistrationv1.MutatingAdmissionPolicyBindingList{},
-	Spec: func(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) any { return &o.Spec },
+	LooseFinalizers: true,
+	List:            &admissionregistrationv1.MutatingAdmissionPolicyBindingList{},
+	Spec:            func(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) any { return &o.Spec },
 }

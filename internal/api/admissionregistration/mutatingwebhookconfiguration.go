@@ -9,6 +9,7 @@ import (
 // MutatingWebhookConfiguration is all there is about MutatingWebhookConfiguration objects on the server.
 var MutatingWebhookConfiguration = api.Kind[admissionregistrationv1.MutatingWebhookConfiguration]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "mutatingwebhookconfigurations", Categories: []string{"api-extensions"},
-	List: &admissionregistrationv1.MutatingWebhookConfigurationList{},
-	Spec: func(o *admissionregistrationv1.MutatingWebhookConfiguration) any { return &o.Webhooks },
+	LooseFinalizers: true,
+	List:            &admissionregistrationv1.MutatingWebhookConfigurationList{},
+	Spec:            func(o *admissionregistrationv1.MutatingWebhookConfiguration) any { return &o.Webhooks },
 }

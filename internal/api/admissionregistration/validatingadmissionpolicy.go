@@ -9,7 +9,8 @@ import (
 // ValidatingAdmissionPolicy is all there is about ValidatingAdmissionPolicy objects on the server.
 var ValidatingAdmissionPolicy = api.Kind[admissionregistrationv1.ValidatingAdmissionPolicy]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "validatingadmissionpolicies", Categories: []string{"api-extensions"},
-	List: &admissionregistrationv1.ValidatingAdmissionPolicyList{},
+	LooseFinalizers: true,
+	List:            &admissionregistrationv1.ValidatingAdmissionPolicyList{},
 	Status: api.StatusOf(func(o *admissionregistrationv1.ValidatingAdmissionPolicy) *admissionregistrationv1.ValidatingAdmissionPolicyStatus {
 		return &o.Status
 	}),

@@ -9,6 +9,7 @@ import (
 // ValidatingAdmissionPolicyBinding is all there is about ValidatingAdmissionPolicyBinding objects on the server.
 var ValidatingAdmissionPolicyBinding = api.Kind[admissionregistrationv1.ValidatingAdmissionPolicyBinding]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "validatingadmissionpolicybindings", Categories: []string{"api-extensions"},
-	List: &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{},
-	Spec: func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) any { return &o.Spec },
+	LooseFinalizers: true,
+	List:            &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{},
+	Spec:            func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) any { return &o.Spec },
 }

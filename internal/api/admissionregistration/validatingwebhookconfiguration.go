@@ -9,6 +9,7 @@ import (
 // ValidatingWebhookConfiguration is all there is about ValidatingWebhookConfiguration objects on the server.
 var ValidatingWebhookConfiguration = api.Kind[admissionregistrationv1.ValidatingWebhookConfiguration]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "validatingwebhookconfigurations", Categories: []string{"api-extensions"},
-	List: &admissionregistrationv1.ValidatingWebhookConfigurationList{},
-	Spec: func(o *admissionregistrationv1.ValidatingWebhookConfiguration) any { return &o.Webhooks },
+	LooseFinalizers: true,
+	List:            &admissionregistrationv1.ValidatingWebhookConfigurationList{},
+	Spec:            func(o *admissionregistrationv1.ValidatingWebhookConfiguration) any { return &o.Webhooks },
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -9,6 +10,17 @@ import (
 // Endpoints is all there is about Endpoints objects on the server.
 var Endpoints = api.Kind[corev1.Endpoints]{
 	Version: corev1.SchemeGroupVersion, Resource: "endpoints", Short: []string{"ep"}, Namespaced: true,
-	Storage: "services/endpoints",
-	List:    &corev1.EndpointsList{},
+	Storage:        "services/endpoints",
+	List:           &corev1.EndpointsList{},
+	Default:        defaultEndpoints,
+	Validate:       validateEndpoints,
+	ValidateUpdate: func(next, _ *corev1.Endpoints) field.ErrorList { return validateEndpoints(next) },
+	Warn: func(_, _ *corev1.Endpoints) []string {
+		return []string{"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
+	},
+	Columns: api.Columns[corev1.Endpoints]{
+		api.NameColumn[corev1.Endpoints](),
+		api.Text("Endpoints", "The set of all endpoints is the union of all subsets.", func(o *corev1.Endpoints) any { return endpointsText(o) }),
+		api.AgeColumn[corev1.Endpoints](),
+	},
 }

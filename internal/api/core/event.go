@@ -9,6 +9,15 @@ import (
 // Event is all there is about Event objects on the server.
 var Event = api.Kind[corev1.Event]{
 	Version: corev1.SchemeGroupVersion, Resource: "events", Short: []string{"ev"}, Namespaced: true,
-	List: &corev1.EventList{},
-	Lazy: true,
+	LooseFinalizers: true,
+	List:            &corev1.EventList{},
+	Lazy:            true,
+	Validate:        validateEvent,
+	ValidateUpdate:  validateEventUpdate,
+	Name:            api.NameIsPathSegment,
+	Fields:          eventFields,
+	Columns:         eventColumns,
+	Indexes: map[string]func(*corev1.Event) []string{
+		"involved": func(o *corev1.Event) []string { return []string{string(o.InvolvedObject.UID)} },
+	},
 }

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -96,4 +97,67 @@ func validateClaimTemplateMeta(m *metav1.ObjectMeta, at *field.Path) field.Error
 		errs = append(errs, field.Invalid(at, "", "only labels and annotations may be set in metadata of a volume claim template"))
 	}
 	return errs
+}
+
+func semanticEqual(a, b any) bool { return equality.Semantic.DeepEqual(a, b) }
+
+// validateClaimUpdate lets a claim be bound, grow and change its attributes class, and nothing else.
+func validateClaimUpdate(next, old *corev1.PersistentVolumeClaim) field.ErrorList {
+	errs := ValidateClaimSpec(&next.Spec, specPath)
+	was, is := old.Spec.DeepCopy(), next.Spec.DeepCopy()
+	if was.VolumeName == "" {
+		was.VolumeName = is.VolumeName
+	}
+	if was.StorageClassName == nil {
+		was.StorageClassName = is.StorageClassName
+	}
+	was.VolumeAttributesClassName = is.VolumeAttributesClassName
+	if old.Status.Phase == corev1.ClaimBound {
+		had, wants := was.Resources.Requests[corev1.ResourceStorage], is.Resources.Requests[corev1.ResourceStorage]
+		got := old.Status.Capacity[corev1.ResourceStorage]
+		if wants.Cmp(had) < 0 && wants.Cmp(got) <= 0 {
+			errs = append(errs, field.Forbidden(specPath.Child("resources", "requests", "storage"), "field can not be less than status.capacity"))
+		}
+		was.Resources.Requests = is.Resources.Requests
+	}
+	if !semanticEqual(was, is) {
+		errs = append(errs, field.Forbidden(specPath, "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"))
+	}
+	return errs
+}
+
+func warnClaim(next, _ *corev1.PersistentVolumeClaim) []string {
+	return ClaimWarnings(&next.Spec, "spec.resources.requests[storage]")
+}
+
+// ClaimWarnings tells of sizes that no disk can have.
+func ClaimWarnings(s *corev1.PersistentVolumeClaimSpec, at string) []string {
+	if q, ok := s.Resources.Requests[corev1.ResourceStorage]; ok && q.MilliValue()%1000 != 0 {
+		return []string{at + ": fractional byte value \"" + q.String() + "\" is invalid, must be an integer"}
+	}
+	return nil
+}
+
+func claimCapacity(o *corev1.PersistentVolumeClaim) string {
+	if o.Spec.VolumeName == "" {
+		return ""
+	}
+	return storageText(o.Status.Capacity)
+}
+
+func claimModes(o *corev1.PersistentVolumeClaim) string {
+	if o.Spec.VolumeName == "" {
+		return ""
+	}
+	return accessModeText(o.Status.AccessModes)
+}
+
+func claimClass(o *corev1.PersistentVolumeClaim) string {
+	if c, ok := o.Annotations[corev1.BetaStorageClassAnnotation]; ok {
+		return c
+	}
+	if o.Spec.StorageClassName != nil {
+		return *o.Spec.StorageClassName
+	}
+	return ""
 }

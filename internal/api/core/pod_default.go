@@ -45,25 +45,29 @@ func defaultHostPorts(cs []corev1.Container) {
 // defaultPodResources derives what the pod as a whole asks for, from its containers and then from its limits.
 func defaultPodResources(p *corev1.Pod) {
 	r := p.Spec.Resources
-	ask := r.Requests
-	set := func(name corev1.ResourceName, q resource.Quantity) {
-		if _, ok := ask[name]; ok || !helper.IsSupportedPodLevelResource(name) {
+	if len(r.Requests)+len(r.Limits) == 0 {
+		return
+	}
+	set := func(list *corev1.ResourceList, name corev1.ResourceName, q resource.Quantity) {
+		if _, ok := (*list)[name]; ok || !helper.IsSupportedPodLevelResource(name) {
 			return
 		}
-		if ask == nil {
-			ask = corev1.ResourceList{}
+		if *list == nil {
+			*list = corev1.ResourceList{}
 		}
-		ask[name] = q.DeepCopy()
+		(*list)[name] = q.DeepCopy()
 	}
-	if len(r.Requests)+len(r.Limits) > 0 {
-		for name, q := range helper.AggregateContainerRequests(p, helper.PodResourcesOptions{}) {
-			if !isHugePage(name) {
-				set(name, q)
-			}
+	for name, q := range helper.AggregateContainerLimits(p, helper.PodResourcesOptions{}) {
+		if isHugePage(name) {
+			set(&r.Limits, name, q)
+		}
+	}
+	for name, q := range helper.AggregateContainerRequests(p, helper.PodResourcesOptions{}) {
+		if !isHugePage(name) {
+			set(&r.Requests, name, q)
 		}
 	}
 	for name, q := range r.Limits {
-		set(name, q)
+		set(&r.Requests, name, q)
 	}
-	r.Requests = ask
 }

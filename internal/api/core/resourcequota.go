@@ -9,6 +9,15 @@ import (
 // ResourceQuota is all there is about ResourceQuota objects on the server.
 var ResourceQuota = api.Kind[corev1.ResourceQuota]{
 	Version: corev1.SchemeGroupVersion, Resource: "resourcequotas", Short: []string{"quota"}, Namespaced: true,
-	List:   &corev1.ResourceQuotaList{},
-	Status: api.StatusOf(func(o *corev1.ResourceQuota) *corev1.ResourceQuotaStatus { return &o.Status }),
+	List:           &corev1.ResourceQuotaList{},
+	Status:         api.StatusOf(func(o *corev1.ResourceQuota) *corev1.ResourceQuotaStatus { return &o.Status }),
+	Default:        defaultResourceQuota,
+	Validate:       validateResourceQuota,
+	ValidateUpdate: validateResourceQuotaUpdate,
+	Columns: api.Columns[corev1.ResourceQuota]{
+		api.NameColumn[corev1.ResourceQuota](),
+		api.Text("Request", "Request represents a minimum amount of cpu/memory that a container may consume.", func(o *corev1.ResourceQuota) any { return quotaText(o, false) }),
+		api.Text("Limit", "Limits control the maximum amount of cpu/memory that a container may use independent of contention on the node.", func(o *corev1.ResourceQuota) any { return quotaText(o, true) }),
+		api.AgeColumn[corev1.ResourceQuota](),
+	},
 }

@@ -190,10 +190,10 @@ func (p *podChecks) sysctls(list []corev1.Sysctl, at *field.Path) field.ErrorLis
 			errs = append(errs, field.Required(path, ""))
 		case len(name) > 253 || !sysctlRE.MatchString(name):
 			errs = append(errs, field.Invalid(path, name, fmt.Sprintf("must have at most %d characters and match regex %s", 253, sysctlText)))
-		case seen[normal]:
+		case seen[name]:
 			errs = append(errs, field.Duplicate(path, name))
 		}
-		seen[normal] = true
+		seen[name] = true
 		if p.spec.HostNetwork && strings.HasPrefix(normal, "net.") {
 			errs = append(errs, field.Invalid(path, name, "may not be specified when 'hostNetwork' is true"))
 		}

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"k8s.io/apimachinery/pkg/labels"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -29,6 +30,22 @@ var Service = api.Kind[corev1.Service]{
 	},
 	Subresources: []api.Subresource{
 		{Name: "proxy", Kind: corev1.SchemeGroupVersion.WithKind("ServiceProxyOptions"), Verbs: proxyVerbs},
+	},
+	Default:        defaultService,
+	Prepare:        prepareService,
+	PrepareUpdate:  prepareServiceUpdate,
+	Name:           api.NameIsDNS1035Label,
+	Validate:       validateService,
+	ValidateUpdate: validateServiceUpdate,
+	Warn:           warnService,
+	Columns: api.Columns[corev1.Service]{
+		api.NameColumn[corev1.Service](),
+		api.Text("Type", "type determines how the Service is exposed.", func(o *corev1.Service) any { return string(o.Spec.Type) }),
+		api.Text("Cluster-IP", "clusterIP is the IP address of the service and is usually assigned randomly.", func(o *corev1.Service) any { return serviceClusterIP(o) }),
+		api.Text("External-IP", "externalIPs is a list of IP addresses for which nodes in the cluster will also accept traffic for this service.", func(o *corev1.Service) any { return serviceExternalIP(o) }),
+		api.Text("Port(s)", "The list of ports that are exposed by this service.", func(o *corev1.Service) any { return servicePorts(o) }),
+		api.AgeColumn[corev1.Service](),
+		api.Wide("Selector", "Route service traffic to pods with label keys and values matching this selector.", func(o *corev1.Service) any { return labels.FormatLabels(o.Spec.Selector) }),
 	},
 }
 

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"net/url"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -75,7 +74,7 @@ func validateQuobyte(s *corev1.QuobyteVolumeSource, at *field.Path) field.ErrorL
 		errs = append(errs, field.Required(at.Child("tenant"), "must be a UUID and may not exceed a length of 64 characters"))
 	} else {
 		for _, hostPort := range strings.Split(s.Registry, ",") {
-			if u, err := url.Parse("//" + hostPort); err != nil || u.Hostname() == "" || u.Port() == "" {
+			if host, port, ok := strings.Cut(hostPort, ":"); !ok || host == "" || port == "" || strings.Contains(port, ":") {
 				errs = append(errs, field.Invalid(at.Child("registry"), s.Registry, "must be a host:port pair or multiple pairs separated by commas"))
 			}
 		}

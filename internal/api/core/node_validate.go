@@ -1,0 +1,99 @@
+package core
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+// defaultNode takes all there is as available where the node says nothing else.
+func defaultNode(o *corev1.Node) {
+	meta.RoundUpToMilli(o.Status.Capacity)
+	meta.RoundUpToMilli(o.Status.Allocatable)
+	if o.Status.Allocatable == nil && len(o.Status.Capacity) > 0 {
+		o.Status.Allocatable = o.Status.Capacity.DeepCopy()
+	}
+	if len(o.Spec.PodCIDRs) == 0 && o.Spec.PodCIDR != "" {
+		o.Spec.PodCIDRs = []string{o.Spec.PodCIDR}
+	} else if o.Spec.PodCIDR == "" && len(o.Spec.PodCIDRs) > 0 {
+		o.Spec.PodCIDR = o.Spec.PodCIDRs[0]
+	}
+}
+
+func validateNode(o *corev1.Node) field.ErrorList {
+	errs := validateTaints(o.Spec.Taints, specPath.Child("taints"))
+	errs = append(errs, validateNodeResources(o)...)
+	for i, cidr := range o.Spec.PodCIDRs {
+		errs = append(errs, validation.IsValidCIDRForLegacyField(specPath.Child("podCIDRs").Index(i), cidr, true, nil)...)
+	}
+	if c := o.Spec.PodCIDRs; len(errs) == 0 && len(c) > 1 {
+		if len(c) > 2 || strings.Contains(c[0], ":") == strings.Contains(c[1], ":") {
+			errs = append(errs, field.Invalid(specPath.Child("podCIDRs"), c, "may specify no more than one CIDR for each IP family"))
+		}
+	}
+	return errs
+}
+
+func validateNodeResources(o *corev1.Node) field.ErrorList {
+	var errs field.ErrorList
+	for name, q := range o.Status.Capacity {
+		errs = append(errs, validateQuantity(name, q, field.NewPath("status", "capacity", string(name)))...)
+	}
+	for name, q := range o.Status.Allocatable {
+		errs = append(errs, validateQuantity(name, q, field.NewPath("status", "allocatable", string(name)))...)
+	}
+	return errs
+}
+
+func validateTaints(ts []corev1.Taint, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range ts {
+		t := &ts[i]
+		idx := at.Index(i)
+		errs = append(errs, meta.LabelName(t.Key, idx.Child("key"))...)
+		if msgs := meta.LabelValue(t.Value); len(msgs) > 0 {
+			errs = append(errs, field.Invalid(idx.Child("value"), t.Value, strings.Join(msgs, ";")))
+		}
+		if t.Effect == "" {
+			errs = append(errs, field.Required(idx.Child("effect"), ""))
+		} else {
+			errs = append(errs, oneOf(idx, "effect", t.Effect, taintEffects)...)
+		}
+		for j := range i {
+			if ts[j].Key == t.Key && ts[j].Effect == t.Effect {
+				e := field.Duplicate(idx, meta.GoNames(t))
+				e.Detail = "taints must be unique by key and effect pair"
+				errs = append(errs, e)
+			}
+		}
+	}
+	return errs
+}
+
+func validateNodeUpdate(next, old *corev1.Node) field.ErrorList {
+	errs := validateNode(next)
+	for i := range next.Status.Addresses {
+		for j := range i {
+			if next.Status.Addresses[j] == next.Status.Addresses[i] {
+				errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), meta.GoNames(next.Status.Addresses[i])))
+			}
+		}
+	}
+	if len(old.Spec.PodCIDRs) > 0 {
+		same := len(old.Spec.PodCIDRs) == len(next.Spec.PodCIDRs)
+		for i := range min(len(old.Spec.PodCIDRs), len(next.Spec.PodCIDRs)) {
+			same = same && old.Spec.PodCIDRs[i] == next.Spec.PodCIDRs[i]
+		}
+		if !same {
+			errs = append(errs, field.Forbidden(specPath.Child("podCIDRs"), "node updates may not change podCIDR except from \"\" to valid"))
+		}
+	}
+	if old.Spec.ProviderID != "" && next.Spec.ProviderID != old.Spec.ProviderID {
+		errs = append(errs, field.Forbidden(specPath.Child("providerID"), "node updates may not change providerID except from \"\" to valid"))
+	}
+	return errs
+}

@@ -1,0 +1,271 @@
+package core
+
+import (
+	"path"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+func defaultPersistentVolume(o *corev1.PersistentVolume) {
+	meta.Default(&o.Status.Phase, corev1.VolumePending)
+	s := &o.Spec
+	meta.Default(&s.PersistentVolumeReclaimPolicy, corev1.PersistentVolumeReclaimRetain)
+	meta.DefaultAt(&s.VolumeMode, corev1.PersistentVolumeFilesystem)
+	meta.RoundUpToMilli(s.Capacity)
+	switch {
+	case s.HostPath != nil:
+		meta.DefaultAt(&s.HostPath.Type, corev1.HostPathUnset)
+	case s.ISCSI != nil:
+		meta.Default(&s.ISCSI.ISCSIInterface, "default")
+	case s.RBD != nil:
+		meta.Default(&s.RBD.RBDPool, "rbd")
+		meta.Default(&s.RBD.RadosUser, "admin")
+		meta.Default(&s.RBD.Keyring, "/etc/ceph/keyring")
+	case s.AzureDisk != nil:
+		defaultAzureDisk(s.AzureDisk)
+	case s.ScaleIO != nil:
+		meta.Default(&s.ScaleIO.StorageMode, "ThinProvisioned")
+		meta.Default(&s.ScaleIO.FSType, "xfs")
+	}
+}
+
+func preparePersistentVolume(o *corev1.PersistentVolume) {
+	o.Status.Phase = corev1.VolumePending
+	now := o.CreationTimestamp
+	o.Status.LastPhaseTransitionTime = &now
+}
+
+var reclaimPolicies = []corev1.PersistentVolumeReclaimPolicy{corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRecycle, corev1.PersistentVolumeReclaimRetain}
+
+func validatePersistentVolume(o *corev1.PersistentVolume) field.ErrorList {
+	s, at := &o.Spec, specPath
+	var errs field.ErrorList
+	if len(s.AccessModes) == 0 {
+		errs = append(errs, field.Required(at.Child("accessModes"), ""))
+	}
+	errs = append(errs, validateAccessModes(s.AccessModes, at.Child("accessModes"))...)
+	capacity := at.Child("capacity")
+	if len(s.Capacity) == 0 {
+		errs = append(errs, field.Required(capacity, ""))
+	}
+	if _, ok := s.Capacity[corev1.ResourceStorage]; !ok || len(s.Capacity) > 1 {
+		errs = append(errs, field.NotSupported(capacity, s.Capacity, []corev1.ResourceName{corev1.ResourceStorage}))
+	}
+	for name, q := range s.Capacity {
+		if q.Sign() < 0 {
+			errs = append(errs, field.Invalid(capacity.Key(string(name)), q.Value(), "must be a valid resource quantity"))
+		}
+		if q.Sign() <= 0 {
+			errs = append(errs, field.Invalid(capacity.Key(string(name)), q.String(), "must be greater than zero"))
+		}
+	}
+	errs = append(errs, supported(at.Child("persistentVolumeReclaimPolicy"), s.PersistentVolumeReclaimPolicy, reclaimPolicies)...)
+	if s.NodeAffinity != nil {
+		if s.NodeAffinity.Required == nil {
+			errs = append(errs, field.Required(at.Child("nodeAffinity", "required"), "must specify required node constraints"))
+		} else {
+			errs = append(errs, ValidateNodeSelector(s.NodeAffinity.Required, at.Child("nodeAffinity", "required"))...)
+		}
+	}
+	errs = append(errs, validatePersistentSource(o, at)...)
+	if s.HostPath != nil && s.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRecycle && path.Clean(s.HostPath.Path) == "/" {
+		errs = append(errs, field.Forbidden(at.Child("persistentVolumeReclaimPolicy"), "may not be 'recycle' for a hostPath mount of '/'"))
+	}
+	if s.StorageClassName != "" {
+		errs = append(errs, meta.NameError(at.Child("storageClassName"), s.StorageClassName, meta.DNSSubdomain)...)
+	}
+	if s.VolumeMode != nil {
+		errs = append(errs, supported(at.Child("volumeMode"), *s.VolumeMode, volumeModes)...)
+	}
+	if c := s.VolumeAttributesClassName; c != nil {
+		if *c == "" {
+			errs = append(errs, field.Required(at.Child("volumeAttributesClassName"), "an empty string is disallowed"))
+		} else {
+			errs = append(errs, meta.NameError(at.Child("volumeAttributesClassName"), *c, meta.DNSSubdomain)...)
+		}
+		if s.CSI == nil {
+			errs = append(errs, field.Required(at.Child("csi"), "has to be specified when using volumeAttributesClassName"))
+		}
+	}
+	return errs
+}
+
+func validatePersistentSource(o *corev1.PersistentVolume, at *field.Path) field.ErrorList {
+	s := &o.Spec
+	var errs field.ErrorList
+	n := 0
+	one := func(name string, set bool, check func(at *field.Path) field.ErrorList) {
+		if !set {
+			return
+		}
+		if n++; n > 1 {
+			errs = append(errs, field.Forbidden(at.Child(name), "may not specify more than 1 volume type"))
+			return
+		}
+		errs = append(errs, check(at.Child(name))...)
+	}
+	one("hostPath", s.HostPath != nil, func(at *field.Path) field.ErrorList { return ValidateHostPath(s.HostPath, at) })
+	one("nfs", s.NFS != nil, func(at *field.Path) field.ErrorList { return ValidateNFS(s.NFS, at) })
+	one("local", s.Local != nil, func(at *field.Path) field.ErrorList {
+		errs := required(at, "path", s.Local.Path)
+		errs = append(errs, noBacksteps(s.Local.Path, at.Child("path"))...)
+		if s.NodeAffinity == nil {
+			errs = append(errs, field.Required(field.NewPath("metadata", "annotations"), "Local volume requires node affinity"))
+		}
+		return errs
+	})
+	one("csi", s.CSI != nil, func(at *field.Path) field.ErrorList { return validateCSIPersistent(s.CSI, at) })
+	one("fc", s.FC != nil, func(at *field.Path) field.ErrorList { return validateFC(s.FC, at) })
+	one("iscsi", s.ISCSI != nil, func(at *field.Path) field.ErrorList {
+		i := s.ISCSI
+		v := corev1.ISCSIVolumeSource{TargetPortal: i.TargetPortal, IQN: i.IQN, Lun: i.Lun, InitiatorName: i.InitiatorName}
+		return validateISCSI(&v, at)
+	})
+	one("gcePersistentDisk", s.GCEPersistentDisk != nil, func(at *field.Path) field.ErrorList {
+		return append(required(at, "pdName", s.GCEPersistentDisk.PDName), validatePartition(s.GCEPersistentDisk.Partition, at)...)
+	})
+	one("awsElasticBlockStore", s.AWSElasticBlockStore != nil, func(at *field.Path) field.ErrorList {
+		return append(required(at, "volumeID", s.AWSElasticBlockStore.VolumeID), validatePartition(s.AWSElasticBlockStore.Partition, at)...)
+	})
+	one("glusterfs", s.Glusterfs != nil, func(at *field.Path) field.ErrorList {
+		return required(at, "endpoints", s.Glusterfs.EndpointsName, "path", s.Glusterfs.Path)
+	})
+	one("flocker", s.Flocker != nil, func(at *field.Path) field.ErrorList { return validateFlocker(s.Flocker, at) })
+	one("rbd", s.RBD != nil, func(at *field.Path) field.ErrorList {
+		return validateMonitors(s.RBD.CephMonitors, at, "image", s.RBD.RBDImage)
+	})
+	one("quobyte", s.Quobyte != nil, func(at *field.Path) field.ErrorList { return validateQuobyte(s.Quobyte, at) })
+	one("cephfs", s.CephFS != nil, func(at *field.Path) field.ErrorList { return validateMonitors(s.CephFS.Monitors, at) })
+	one("cinder", s.Cinder != nil, func(at *field.Path) field.ErrorList { return required(at, "volumeID", s.Cinder.VolumeID) })
+	one("flexVolume", s.FlexVolume != nil, func(at *field.Path) field.ErrorList { return required(at, "driver", s.FlexVolume.Driver) })
+	one("azureFile", s.AzureFile != nil, func(at *field.Path) field.ErrorList {
+		errs := required(at, "secretName", s.AzureFile.SecretName, "shareName", s.AzureFile.ShareName)
+		if ns := s.AzureFile.SecretNamespace; ns != nil && *ns == "" {
+			errs = append(errs, field.Required(at.Child("secretNamespace"), ""))
+		}
+		return errs
+	})
+	one("vsphereVolume", s.VsphereVolume != nil, func(at *field.Path) field.ErrorList { return required(at, "volumePath", s.VsphereVolume.VolumePath) })
+	one("photonPersistentDisk", s.PhotonPersistentDisk != nil, func(at *field.Path) field.ErrorList { return required(at, "pdID", s.PhotonPersistentDisk.PdID) })
+	one("portworxVolume", s.PortworxVolume != nil, func(at *field.Path) field.ErrorList { return required(at, "volumeID", s.PortworxVolume.VolumeID) })
+	one("azureDisk", s.AzureDisk != nil, func(at *field.Path) field.ErrorList { return validateAzureDisk(s.AzureDisk, at) })
+	one("scaleIO", s.ScaleIO != nil, func(at *field.Path) field.ErrorList {
+		errs := required(at, "gateway", s.ScaleIO.Gateway, "system", s.ScaleIO.System, "volumeName", s.ScaleIO.VolumeName)
+		if s.ScaleIO.SecretRef == nil {
+			errs = append(errs, field.Required(at.Child("secretRef"), ""))
+		}
+		return errs
+	})
+	one("storageos", s.StorageOS != nil, func(at *field.Path) field.ErrorList {
+		return validateStorageOS(&corev1.StorageOSVolumeSource{VolumeName: s.StorageOS.VolumeName, VolumeNamespace: s.StorageOS.VolumeNamespace}, at)
+	})
+	if n == 0 {
+		errs = append(errs, field.Required(at, "must specify a volume type"))
+	}
+	return errs
+}
+
+func validateMonitors(monitors []string, at *field.Path, pairs ...string) field.ErrorList {
+	errs := required(at, pairs...)
+	if len(monitors) == 0 {
+		errs = append(errs, field.Required(at.Child("monitors"), ""))
+	}
+	return errs
+}
+
+func validateCSIPersistent(s *corev1.CSIPersistentVolumeSource, at *field.Path) field.ErrorList {
+	errs := ValidateCSIDriverName(s.Driver, at.Child("driver"))
+	errs = append(errs, required(at, "volumeHandle", s.VolumeHandle)...)
+	for _, r := range []struct {
+		name string
+		ref  *corev1.SecretReference
+	}{
+		{"controllerPublishSecretRef", s.ControllerPublishSecretRef}, {"controllerExpandSecretRef", s.ControllerExpandSecretRef},
+		{"nodePublishSecretRef", s.NodePublishSecretRef}, {"nodeExpandSecretRef", s.NodeExpandSecretRef},
+	} {
+		if r.ref == nil {
+			continue
+		}
+		path := at.Child(r.name)
+		if r.ref.Name == "" {
+			errs = append(errs, field.Required(path.Child("name"), ""))
+		} else {
+			errs = append(errs, meta.NameError(path.Child("name"), r.ref.Name, meta.DNSSubdomain)...)
+		}
+		if r.ref.Namespace == "" {
+			errs = append(errs, field.Required(path.Child("namespace"), ""))
+		} else {
+			errs = append(errs, meta.NameError(path.Child("namespace"), r.ref.Namespace, meta.DNSLabel)...)
+		}
+	}
+	return errs
+}
+
+func validatePersistentVolumeUpdate(next, old *corev1.PersistentVolume) field.ErrorList {
+	errs := validatePersistentVolume(next)
+	if !semanticEqual(next.Spec.PersistentVolumeSource, old.Spec.PersistentVolumeSource) {
+		errs = append(errs, field.Forbidden(specPath.Child("persistentvolumesource"), "spec.persistentvolumesource is immutable after creation"))
+	}
+	if !equalAt(next.Spec.VolumeMode, old.Spec.VolumeMode) {
+		errs = append(errs, field.Invalid(specPath.Child("volumeMode"), next.Spec.VolumeMode, meta.FieldImmutable))
+	}
+	if old.Spec.NodeAffinity != nil && !semanticEqual(next.Spec.NodeAffinity, old.Spec.NodeAffinity) {
+		errs = append(errs, field.Invalid(specPath.Child("nodeAffinity"), meta.GoNames(next.Spec.NodeAffinity), meta.FieldImmutable))
+	}
+	return errs
+}
+
+func storageText(l corev1.ResourceList) string {
+	q := l[corev1.ResourceStorage]
+	return q.String()
+}
+
+func accessModeText(modes []corev1.PersistentVolumeAccessMode) string {
+	var out []string
+	for _, m := range []struct {
+		mode corev1.PersistentVolumeAccessMode
+		text string
+	}{{corev1.ReadWriteOnce, "RWO"}, {corev1.ReadOnlyMany, "ROX"}, {corev1.ReadWriteMany, "RWX"}, {corev1.ReadWriteOncePod, "RWOP"}} {
+		for _, have := range modes {
+			if have == m.mode {
+				out = append(out, m.text)
+				break
+			}
+		}
+	}
+	return strings.Join(out, ",")
+}
+
+// endingOr is Terminating for objects that are being deleted.
+func endingOr(o metav1.Object, text string) string {
+	if o.GetDeletionTimestamp() != nil {
+		return "Terminating"
+	}
+	return text
+}
+
+func orUnset[T ~string](s *T) string {
+	if s == nil {
+		return "<unset>"
+	}
+	return string(*s)
+}
+
+func claimText(o *corev1.PersistentVolume) string {
+	if r := o.Spec.ClaimRef; r != nil {
+		return r.Namespace + "/" + r.Name
+	}
+	return ""
+}
+
+func volumeClass(o *corev1.PersistentVolume) string {
+	if c, ok := o.Annotations[corev1.BetaStorageClassAnnotation]; ok {
+		return c
+	}
+	return o.Spec.StorageClassName
+}

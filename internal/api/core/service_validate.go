@@ -1,0 +1,326 @@
+package core
+
+import (
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+var (
+	serviceTypes    = []corev1.ServiceType{corev1.ServiceTypeClusterIP, corev1.ServiceTypeExternalName, corev1.ServiceTypeLoadBalancer, corev1.ServiceTypeNodePort}
+	affinities      = []corev1.ServiceAffinity{corev1.ServiceAffinityClientIP, corev1.ServiceAffinityNone}
+	families        = []corev1.IPFamily{corev1.IPv4Protocol, corev1.IPv6Protocol}
+	familyPolicies  = []corev1.IPFamilyPolicy{corev1.IPFamilyPolicyPreferDualStack, corev1.IPFamilyPolicyRequireDualStack, corev1.IPFamilyPolicySingleStack}
+	externalTraffic = []corev1.ServiceExternalTrafficPolicy{corev1.ServiceExternalTrafficPolicyCluster, corev1.ServiceExternalTrafficPolicyLocal}
+	internalTraffic = []corev1.ServiceInternalTrafficPolicy{corev1.ServiceInternalTrafficPolicyCluster, corev1.ServiceInternalTrafficPolicyLocal}
+	distributions   = []string{corev1.ServiceTrafficDistributionPreferClose, corev1.ServiceTrafficDistributionPreferSameZone, corev1.ServiceTrafficDistributionPreferSameNode}
+)
+
+func headless(s *corev1.ServiceSpec) bool {
+	return len(s.ClusterIPs) == 1 && s.ClusterIPs[0] == corev1.ClusterIPNone
+}
+
+func validateService(o *corev1.Service) field.ErrorList {
+	s, at := &o.Spec, specPath
+	var errs field.ErrorList
+	if len(s.Ports) == 0 && !headless(s) && s.Type != corev1.ServiceTypeExternalName {
+		errs = append(errs, field.Required(at.Child("ports"), ""))
+	}
+	errs = append(errs, validateServiceType(s, at)...)
+	errs = append(errs, validateServicePorts(s, at.Child("ports"))...)
+	errs = append(errs, meta.Labels(s.Selector, at.Child("selector"))...)
+	errs = append(errs, validateSessionAffinity(s, at)...)
+	if s.Type != corev1.ServiceTypeExternalName {
+		errs = append(errs, validateClusterIPs(s, at)...)
+	}
+	for i, ip := range s.ExternalIPs {
+		idx := at.Child("externalIPs").Index(i)
+		if e := validation.IsValidIPForLegacyField(idx, ip, true, nil); len(e) > 0 {
+			errs = append(errs, e...)
+		} else {
+			errs = append(errs, ValidateEndpointIP(ip, idx)...)
+		}
+	}
+	errs = append(errs, validateLoadBalancer(s, at)...)
+	return append(errs, validateTraffic(s, at)...)
+}
+
+func validateServiceType(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	notHeadless := func() {
+		if headless(s) {
+			errs = append(errs, field.Invalid(at.Child("clusterIPs").Index(0), s.ClusterIPs[0], fmt.Sprintf("may not be set to 'None' for %s services", s.Type)))
+		}
+	}
+	switch s.Type {
+	case corev1.ServiceTypeLoadBalancer:
+		for i := range s.Ports {
+			if s.Ports[i].Port == 10250 {
+				errs = append(errs, field.Invalid(at.Child("ports").Index(i), s.Ports[i].Port, "may not expose port 10250 externally since it is used by kubelet"))
+			}
+		}
+		notHeadless()
+	case corev1.ServiceTypeNodePort:
+		notHeadless()
+	case corev1.ServiceTypeExternalName:
+		const text = "may not be set for ExternalName services"
+		if len(s.ClusterIPs) > 0 {
+			errs = append(errs, field.Forbidden(at.Child("clusterIPs"), text))
+		}
+		if len(s.IPFamilies) > 0 {
+			errs = append(errs, field.Forbidden(at.Child("ipFamilies"), text))
+		}
+		if s.IPFamilyPolicy != nil {
+			errs = append(errs, field.Forbidden(at.Child("ipFamilyPolicy"), text))
+		}
+		if name := strings.TrimSuffix(s.ExternalName, "."); name != "" {
+			errs = append(errs, meta.NameError(at.Child("externalName"), name, meta.DNSSubdomain)...)
+		} else {
+			errs = append(errs, field.Required(at.Child("externalName"), ""))
+		}
+	}
+	if s.Type == "" {
+		return append(errs, field.Required(at.Child("type"), ""))
+	}
+	return append(errs, oneOf(at, "type", s.Type, serviceTypes)...)
+}
+
+func validateServicePorts(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range s.Ports {
+		p := &s.Ports[i]
+		idx := at.Index(i)
+		if p.Name == "" {
+			if len(s.Ports) > 1 {
+				errs = append(errs, field.Required(idx.Child("name"), ""))
+			}
+		} else {
+			errs = append(errs, meta.NameError(idx.Child("name"), p.Name, meta.DNSLabel)...)
+		}
+		for j := range i {
+			q := &s.Ports[j]
+			if p.Name != "" && q.Name == p.Name {
+				errs = append(errs, field.Duplicate(idx.Child("name"), p.Name))
+			}
+			if p.Protocol == q.Protocol && p.NodePort != 0 && p.NodePort == q.NodePort {
+				errs = append(errs, field.Duplicate(idx.Child("nodePort"), p.NodePort))
+			}
+			if p.Protocol == q.Protocol && p.Port == q.Port {
+				errs = append(errs, field.Duplicate(idx, meta.GoNames(servicePortKey{Protocol: p.Protocol, Port: p.Port})))
+			}
+		}
+		errs = append(errs, meta.Port(p.Port, idx.Child("port"))...)
+		if p.Protocol == "" {
+			errs = append(errs, field.Required(idx.Child("protocol"), ""))
+		} else {
+			errs = append(errs, oneOf(idx, "protocol", p.Protocol, protocols)...)
+		}
+		errs = append(errs, meta.PortNumOrName(p.TargetPort, idx.Child("targetPort"))...)
+		if p.AppProtocol != nil {
+			errs = append(errs, meta.NameError(idx.Child("appProtocol"), *p.AppProtocol, meta.QualifiedName)...)
+		}
+		if s.Type == corev1.ServiceTypeClusterIP && p.NodePort != 0 {
+			errs = append(errs, field.Forbidden(idx.Child("nodePort"), "may not be used when `type` is 'ClusterIP'"))
+		}
+	}
+	return errs
+}
+
+// servicePortKey is what an error about a duplicate port prints.
+type servicePortKey struct {
+	Name        string
+	Protocol    corev1.Protocol
+	AppProtocol *string
+	Port        int32
+	TargetPort  int
+	NodePort    int32
+}
+
+func validateSessionAffinity(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if s.SessionAffinity == "" {
+		errs = append(errs, field.Required(at.Child("sessionAffinity"), ""))
+	} else {
+		errs = append(errs, oneOf(at, "sessionAffinity", s.SessionAffinity, affinities)...)
+	}
+	path := at.Child("sessionAffinityConfig")
+	switch c := s.SessionAffinityConfig; {
+	case s.SessionAffinity == corev1.ServiceAffinityClientIP && (c == nil || c.ClientIP == nil || c.ClientIP.TimeoutSeconds == nil):
+		errs = append(errs, field.Required(path, "when session affinity type is ClientIP"))
+	case s.SessionAffinity == corev1.ServiceAffinityClientIP:
+		if n := *c.ClientIP.TimeoutSeconds; n <= 0 || n > 86400 {
+			errs = append(errs, field.Invalid(path.Child("clientIP", "timeoutSeconds"), n, "must be greater than 0 and less than 86400"))
+		}
+	case s.SessionAffinity == corev1.ServiceAffinityNone && c != nil:
+		errs = append(errs, field.Forbidden(path, "must not be set when session affinity is None"))
+	}
+	return errs
+}
+
+func validateClusterIPs(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if s.IPFamilyPolicy != nil {
+		errs = append(errs, oneOf(at, "ipFamilyPolicy", *s.IPFamilyPolicy, familyPolicies)...)
+	}
+	path := at.Child("clusterIPs")
+	if len(s.ClusterIPs) == 0 && s.ClusterIP != "" {
+		errs = append(errs, field.Required(path, ""))
+	}
+	if len(s.ClusterIPs) > 0 && s.ClusterIP == "" {
+		errs = append(errs, field.Required(at.Child("clusterIP"), ""))
+	} else if len(s.ClusterIPs) > 0 && s.ClusterIPs[0] != s.ClusterIP {
+		errs = append(errs, field.Invalid(path, s.ClusterIPs, "first value must match `clusterIP`"))
+	}
+	for i, f := range s.IPFamilies {
+		errs = append(errs, supported(at.Child("ipFamilies").Index(i), f, families)...)
+		if slices.Contains(s.IPFamilies[:i], f) {
+			errs = append(errs, field.Duplicate(at.Child("ipFamilies").Index(i), f))
+		}
+	}
+	good := true
+	for i, ip := range s.ClusterIPs {
+		switch {
+		case ip == corev1.ClusterIPNone && len(s.ClusterIPs) > 1:
+			errs = append(errs, field.Invalid(path.Index(i), ip, "'None' must be the first and only value"))
+			good = false
+		case ip != corev1.ClusterIPNone:
+			if e := validation.IsValidIPForLegacyField(path.Index(i), ip, true, nil); len(e) > 0 {
+				errs = append(errs, e...)
+				good = false
+			}
+		}
+	}
+	if len(s.ClusterIPs) > 2 {
+		errs = append(errs, field.Invalid(path, s.ClusterIPs, "may only hold up to 2 values"))
+	}
+	if good && len(s.ClusterIPs) == 2 && isIPv6(s.ClusterIPs[0]) == isIPv6(s.ClusterIPs[1]) {
+		errs = append(errs, field.Invalid(path, s.ClusterIPs, "may specify no more than one IP for each IP family"))
+	}
+	if good && !headless(s) {
+		for i := range min(len(s.IPFamilies), len(s.ClusterIPs)) {
+			if isIPv6(s.ClusterIPs[i]) != (s.IPFamilies[i] == corev1.IPv6Protocol) {
+				errs = append(errs, field.Invalid(path.Index(i), s.ClusterIPs[i], fmt.Sprintf("expected an %v value as indicated by `ipFamilies[%v]`", s.IPFamilies[i], i)))
+			}
+		}
+	}
+	return errs
+}
+
+func isIPv6(s string) bool {
+	ip := net.ParseIP(s)
+	return ip != nil && ip.To4() == nil
+}
+
+func validateLoadBalancer(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
+	const text = "may only be used when `type` is 'LoadBalancer'"
+	balanced := s.Type == corev1.ServiceTypeLoadBalancer
+	var errs field.ErrorList
+	if balanced && s.AllocateLoadBalancerNodePorts == nil {
+		errs = append(errs, field.Required(at.Child("allocateLoadBalancerNodePorts"), ""))
+	}
+	if !balanced && s.AllocateLoadBalancerNodePorts != nil {
+		errs = append(errs, field.Forbidden(at.Child("allocateLoadBalancerNodePorts"), text))
+	}
+	if c := s.LoadBalancerClass; c != nil {
+		if balanced {
+			errs = append(errs, meta.NameError(at.Child("loadBalancerClass"), *c, meta.QualifiedName)...)
+		} else {
+			errs = append(errs, field.Forbidden(at.Child("loadBalancerClass"), text))
+		}
+	}
+	if len(s.LoadBalancerSourceRanges) > 0 {
+		path := at.Child("loadBalancerSourceRanges")
+		if !balanced {
+			errs = append(errs, field.Forbidden(path, text))
+		}
+		for i, r := range s.LoadBalancerSourceRanges {
+			errs = append(errs, validation.IsValidCIDRForLegacyField(path.Index(i), strings.TrimSpace(r), true, nil)...)
+		}
+	}
+	return errs
+}
+
+func validateTraffic(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	path := at.Child("externalTrafficPolicy")
+	switch outside := externallyAccessible(s); {
+	case !outside && s.ExternalTrafficPolicy != "":
+		errs = append(errs, field.Invalid(path, s.ExternalTrafficPolicy, "may only be set for externally-accessible services"))
+	case outside && s.ExternalTrafficPolicy == "":
+		errs = append(errs, field.Required(path, ""))
+	case outside:
+		errs = append(errs, supported(path, s.ExternalTrafficPolicy, externalTraffic)...)
+	}
+	if !needsHealthCheck(s) && s.HealthCheckNodePort != 0 {
+		errs = append(errs, field.Invalid(at.Child("healthCheckNodePort"), s.HealthCheckNodePort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
+	} else if s.HealthCheckNodePort < 0 {
+		errs = append(errs, field.Invalid(at.Child("healthCheckNodePort"), s.HealthCheckNodePort, "must be greater than or equal to 0"))
+	}
+	switch p := s.InternalTrafficPolicy; {
+	case p == nil && needsClusterIP(s):
+		errs = append(errs, field.Required(at.Child("internalTrafficPolicy"), ""))
+	case p != nil:
+		errs = append(errs, oneOf(at, "internalTrafficPolicy", *p, internalTraffic)...)
+	}
+	if d := s.TrafficDistribution; d != nil {
+		errs = append(errs, oneOf(at, "trafficDistribution", *d, distributions)...)
+	}
+	return errs
+}
+
+// validateServiceUpdate keeps addresses that were given out, and a load balancer's class.
+func validateServiceUpdate(next, old *corev1.Service) field.ErrorList {
+	var errs field.ErrorList
+	n, o := &next.Spec, &old.Spec
+	if needsClusterIP(n) && needsClusterIP(o) {
+		if len(o.ClusterIPs) > 0 && o.ClusterIPs[0] != "" && len(n.ClusterIPs) > 0 && n.ClusterIPs[0] != o.ClusterIPs[0] {
+			errs = append(errs, field.Invalid(specPath.Child("clusterIPs").Index(0), n.ClusterIPs, "may not change once set"))
+		}
+		if len(o.IPFamilies) > 0 && len(n.IPFamilies) > 0 && n.IPFamilies[0] != o.IPFamilies[0] {
+			errs = append(errs, field.Invalid(specPath.Child("ipFamilies").Index(0), n.IPFamilies, "may not change once set"))
+		}
+	}
+	if o.Type == corev1.ServiceTypeLoadBalancer && n.Type == o.Type && !equalAt(n.LoadBalancerClass, o.LoadBalancerClass) {
+		errs = append(errs, field.Invalid(specPath.Child("loadBalancerClass"), n.LoadBalancerClass, "may not change once set"))
+	}
+	return append(errs, validateService(next)...)
+}
+
+func warnService(next, _ *corev1.Service) []string {
+	var warnings []string
+	s := &next.Spec
+	for i, ip := range s.ClusterIPs {
+		if ip != corev1.ClusterIPNone && net.ParseIP(ip) != nil {
+			warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("clusterIPs").Index(i), ip)...)
+		}
+	}
+	if len(s.ExternalIPs) > 0 {
+		warnings = append(warnings, "spec.externalIPs is deprecated and may no longer be implemented in some clusters")
+	}
+	for i, ip := range s.ExternalIPs {
+		warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("externalIPs").Index(i), ip)...)
+	}
+	if s.LoadBalancerIP != "" && net.ParseIP(s.LoadBalancerIP) != nil {
+		warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("loadBalancerIP"), s.LoadBalancerIP)...)
+	}
+	for i, r := range s.LoadBalancerSourceRanges {
+		warnings = append(warnings, validation.GetWarningsForCIDR(specPath.Child("loadBalancerSourceRanges").Index(i), strings.TrimSpace(r))...)
+	}
+	if s.Type == corev1.ServiceTypeExternalName && len(s.ExternalIPs) > 0 {
+		warnings = append(warnings, `spec.externalIPs is ignored when spec.type is "ExternalName"`)
+	}
+	if s.Type != corev1.ServiceTypeExternalName && s.ExternalName != "" {
+		warnings = append(warnings, `spec.externalName is ignored when spec.type is not "ExternalName"`)
+	}
+	if d := s.TrafficDistribution; d != nil && *d == corev1.ServiceTrafficDistributionPreferClose {
+		warnings = append(warnings, `spec.trafficDistribution: "PreferClose" is deprecated; use "PreferSameZone"`)
+	}
+	return warnings
+}
