@@ -2,7 +2,10 @@ package containerd
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,10 +16,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cleanup removes everything that a containerd of ours made on the host. It is
-// called with containerd stopped, works after any kind of end, and may be repeated.
-func (o *Options) Cleanup() error {
-	if err := o.killShims(); err != nil {
+// Cleanup ends containerd and all its containers and removes everything that they
+// made on the host, images included. It may be repeated, and works after any kind of end.
+func (o *Options) Cleanup(ctx context.Context) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	if err := o.Stop(ctx); err != nil {
+		return err
+	}
+	if err := o.endContainers(ctx); err != nil {
 		return err
 	}
 	for _, dir := range []string{o.State, o.Root} {
@@ -27,47 +36,65 @@ func (o *Options) Cleanup() error {
 			return err
 		}
 	}
+	for _, file := range []string{o.conflistFile(), o.LogFile, o.LogFile + ".1"} {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	return nil
 }
 
-// killShims ends the shims of this instance, and with them their containers. A
-// shim is known by the address of its containerd on its command line.
-func (o *Options) killShims() error {
-	for range 100 {
-		pids, err := o.shims()
-		if err != nil || len(pids) == 0 {
+// endContainers kills shims, what runs below them, and whatever else is in the
+// cgroups of pods, until nothing is left.
+func (o *Options) endContainers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		shims, err := processes(o.isShim)
+		if err != nil {
 			return err
 		}
-		for _, shim := range pids {
+		// A killed shim's containers become children of another process: children first.
+		for _, shim := range shims {
 			for _, child := range descendants(shim) {
-				kill(child)
+				killIf(child, func(int) bool { return true })
 			}
-			kill(shim)
+			killIf(shim, o.isShim)
 		}
-		time.Sleep(20 * time.Millisecond)
+		left, err := removeCgroups(o.CgroupParent)
+		if err != nil {
+			return err
+		}
+		if len(shims) == 0 && left == 0 {
+			return nil
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("containers do not end: %d shims, %d cgroups are left", len(shims), left)
+		}
 	}
-	return errors.New("some containers could not be ended")
 }
 
-func kill(pid int) { unix.Kill(pid, unix.SIGKILL) }
+// isShim knows a shim of ours by the address of its containerd on its command line.
+func (o *Options) isShim(pid int) bool {
+	args := cmdline(pid)
+	if len(args) == 0 || !strings.HasPrefix(filepath.Base(string(args[0])), "containerd-shim") {
+		return false
+	}
+	return slices.ContainsFunc(args[1:], func(a []byte) bool { return bytes.Equal(a, []byte(o.Socket())) })
+}
 
-func (o *Options) shims() ([]int, error) {
-	procs, err := filepath.Glob("/proc/[0-9]*/cmdline")
+// killIf kills a process that still is what it was taken for.
+func killIf(pid int, still func(int) bool) {
+	p, err := os.FindProcess(pid) // holds a pidfd, so the check below is about the very process
 	if err != nil {
-		return nil, err
+		return
 	}
-	var out []int
-	mark := []byte("\x00" + o.Socket() + "\x00")
-	for _, p := range procs {
-		b, err := os.ReadFile(p)
-		if err != nil || !bytes.Contains(b, mark) || !bytes.Contains(b, []byte("containerd-shim")) {
-			continue
-		}
-		if pid, err := strconv.Atoi(strings.Split(p, "/")[2]); err == nil {
-			out = append(out, pid)
-		}
+	defer p.Release()
+	if still(pid) {
+		kill(p)
 	}
-	return out, nil
 }
 
 // descendants are the processes below pid, deepest first.
@@ -85,30 +112,91 @@ func descendants(pid int) []int {
 	return out
 }
 
-// UnmountBelow unmounts everything at or below dir, the deepest first.
+// removeCgroups kills what is in the cgroup or below it, in every hierarchy, and
+// removes the folders that are empty; left is how many were not.
+func removeCgroups(parent string) (left int, err error) {
+	if parent == "" || filepath.Clean(parent) == "/" {
+		return 0, nil
+	}
+	mounts, err := mountPoints(func(fstype string) bool { return fstype == "cgroup" || fstype == "cgroup2" })
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range mounts {
+		var dirs []string
+		filepath.WalkDir(filepath.Join(m, parent), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				dirs = append(dirs, path)
+			}
+			return nil // what vanishes meanwhile is what we want
+		})
+		slices.Reverse(dirs) // a folder comes after what is in it
+		for _, dir := range dirs {
+			procs, _ := os.ReadFile(filepath.Join(dir, "cgroup.procs"))
+			for _, f := range strings.Fields(string(procs)) {
+				if pid, err := strconv.Atoi(f); err == nil {
+					killIf(pid, func(pid int) bool { return inCgroup(pid, parent) })
+				}
+			}
+			if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				left++
+			}
+		}
+	}
+	return left, nil
+}
+
+func inCgroup(pid int, parent string) bool {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+	if err != nil {
+		return false
+	}
+	for line := range strings.Lines(string(b)) {
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(f) == 3 && below(f[2], filepath.Clean("/"+parent)) {
+			return true
+		}
+	}
+	return false
+}
+
+// UnmountBelow unmounts everything at or below dir, what was mounted last first.
 func UnmountBelow(dir string) error {
-	b, err := os.ReadFile("/proc/self/mountinfo")
+	points, err := mountPoints(nil)
 	if err != nil {
 		return err
 	}
-	var points []string
-	for _, line := range strings.Split(string(b), "\n") {
-		f := strings.Fields(line)
-		if len(f) < 5 {
-			continue
-		}
-		p := unescape(f[4])
-		if p == dir || strings.HasPrefix(p, dir+"/") {
-			points = append(points, p)
-		}
-	}
 	slices.Reverse(points)
 	for _, p := range points {
+		if !below(p, dir) {
+			continue
+		}
+		// Detached, since a process that is just ending may still be in it.
 		if err := unix.Unmount(p, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOENT) {
 			return &os.PathError{Op: "unmount", Path: p, Err: err}
 		}
 	}
 	return nil
+}
+
+func below(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+
+// mountPoints of our mount namespace, in the order in which they were mounted.
+func mountPoints(match func(fstype string) bool) ([]string, error) {
+	b, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	var points []string
+	for line := range strings.Lines(string(b)) {
+		mount, fs, _ := strings.Cut(line, " - ")
+		f := strings.Fields(mount)
+		fstype, _, _ := strings.Cut(fs, " ")
+		if len(f) > 4 && (match == nil || match(fstype)) {
+			points = append(points, unescape(f[4]))
+		}
+	}
+	return points, nil
 }
 
 // unescape undoes the octal escapes of mountinfo.

@@ -1,9 +1,17 @@
 // Package containerd runs the built-in container runtime: a containerd of our
-// own, with its own root, state and socket, as a child that outlives us. A Skiff that comes
-// back adopts the one that is running, and with it all containers.
+// own, with its own root, state and socket, as a child that outlives us. In goes a set of paths
+// (Options); out comes a CRI socket that answers, with the sandbox image in place.
 //
-// Read config.go (what it is told), containerd.go (start, adopt, supervise,
-// stop), image.go (images without a registry), cleanup.go (what reset removes).
+// Invariants:
+//   - containerd and the containers go on when Skiff ends, however it ends; a Skiff
+//     that comes back adopts the one that runs, and never starts a second one;
+//   - a process is ours when it runs a program called containerd with our
+//     configuration file: a pid file alone proves nothing;
+//   - what it makes on the host lies below Options.Root and Options.State, and Cleanup
+//     finds it all, also after a kill -9 or a start that did not finish.
+//
+// Read config.go (what it is told), containerd.go (start, adopt, supervise, stop), process.go (which
+// process it is, when it ends), image.go (images without a registry), cleanup.go (what reset removes).
 package containerd
 
 import (
@@ -11,161 +19,212 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/skiff-k8s/skiff/internal/runtime"
 )
 
 // Daemon is a running containerd.
 type Daemon struct {
 	Options
-	log *slog.Logger
+	mu   sync.Mutex
+	proc *process
 }
 
-// Start writes the configuration and adopts the running containerd, or starts one.
-func Start(o Options, log *slog.Logger) (*Daemon, error) {
-	if err := o.write(); err != nil {
+// Start adopts the running containerd or starts one, and returns when CRI answers
+// and the sandbox image is there. The context bounds the start, not the life of containerd.
+func Start(ctx context.Context, o Options) (*Daemon, error) {
+	if err := o.validate(); err != nil {
 		return nil, err
 	}
-	d := &Daemon{Options: o, log: log}
-	if pid := d.Pid(); pid != 0 {
-		log.Info("containerd is running already, adopting it", "pid", pid)
-		return d, nil
-	}
-	return d, d.spawn()
-}
-
-// Pid is the process of our containerd; 0 when it does not run. A pid file may
-// be left over, so the process is asked for its command line.
-func (d *Options) Pid() int {
-	b, err := os.ReadFile(d.pidFile())
+	changed, err := o.write()
 	if err != nil {
-		return 0
+		return nil, err
 	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
-	if err != nil {
-		return 0
+	d := &Daemon{Options: o}
+	if d.proc, err = o.find(); err != nil {
+		return nil, err
 	}
-	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || !bytes.Contains(cmdline, []byte("\x00"+d.configFile()+"\x00")) {
-		return 0
-	}
-	return pid
-}
-
-func (d *Daemon) spawn() error {
-	logFile, err := os.OpenFile(d.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
-	if err != nil {
-		return err
-	}
-	defer logFile.Close()
-	bin := filepath.Join(d.BinDir, "containerd")
-	cmd := exec.Command(bin, "--config", d.configFile(), "--log-level", "warn")
-	cmd.Stdout, cmd.Stderr = logFile, logFile
-	// Our own directory first: the shim is looked up in PATH, and a system's
-	// containerd may have an older one there.
-	cmd.Env = append(os.Environ(), "PATH="+d.BinDir+":"+os.Getenv("PATH"))
-	cmd.Dir = "/"
-	// A session of its own: signals to ours do not reach it.
-	cmd.SysProcAttr = &unix.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("%s is missing: `make build` puts it there", bin)
+	if d.proc != nil {
+		// Another configuration, or another program: containers do not notice when containerd is restarted.
+		if changed || d.proc.outdated(o.BinDir) {
+			o.log().Info("containerd runs with another configuration or version, starting it anew", "pid", d.proc.pid)
+			if err := d.proc.stop(ctx); err != nil {
+				return nil, err
+			}
+			d.proc = nil
+		} else {
+			o.log().Info("containerd is running already, adopting it", "pid", d.proc.pid)
 		}
-		return err
 	}
-	pid := cmd.Process.Pid
-	// While we live we are its parent, and must take note of its end.
-	go cmd.Wait()
-	return os.WriteFile(d.pidFile(), []byte(strconv.Itoa(pid)+"\n"), 0o644)
+	if d.proc == nil {
+		if d.proc, err = o.spawn(); err != nil {
+			return nil, err
+		}
+	}
+	return d, d.ready(ctx)
 }
 
-// Supervise starts containerd again whenever it ends, until the context does.
+// Pid is the process of containerd.
+func (d *Daemon) Pid() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.proc.pid
+}
+
+// Supervise starts containerd again whenever it ends: after 100 ms, 200 ms, … up
+// to 30 s, and from the beginning of that row when it ran for a minute. It returns when the context ends, and
+// leaves containerd running.
 func (d *Daemon) Supervise(ctx context.Context) error {
 	wait := 100 * time.Millisecond
 	for {
 		began := time.Now()
-		if pid := d.Pid(); pid != 0 {
-			if err := waitEnd(ctx, pid); err != nil {
-				return err
-			}
-		}
-		if ctx.Err() != nil {
+		select {
+		case <-d.proc.done:
+		case <-ctx.Done():
 			return nil
 		}
 		if time.Since(began) > time.Minute {
 			wait = 100 * time.Millisecond
 		}
-		d.log.Error("containerd ended, starting it again", "after", wait, "log", d.LogFile)
+		d.log().Error("containerd ended, starting it again", "after", wait, "said", d.lastWords(), "log", d.LogFile)
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
 			return nil
 		}
 		wait = min(2*wait, 30*time.Second)
-		if err := d.spawn(); err != nil {
+		proc, err := d.spawn()
+		if err != nil {
 			return err
 		}
+		d.mu.Lock()
+		d.proc = proc
+		d.mu.Unlock()
 	}
 }
 
-// waitEnd returns when the process ended, whether it is our child or adopted.
-func waitEnd(ctx context.Context, pid int) error {
-	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
-	if errors.Is(err, unix.ESRCH) {
-		return nil
+// Stop ends containerd, if it runs; end Supervise first. Containers go on: Cleanup ends them.
+func (o *Options) Stop(ctx context.Context) error {
+	p, err := o.find()
+	if p != nil {
+		err = p.stop(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	// os.File puts the descriptor under the runtime's poller: no thread waits.
-	f := os.NewFile(uintptr(fd), "pidfd")
-	defer f.Close()
-	done := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() { close(done) })
-	defer stop()
-	ended := make(chan error, 1)
-	go func() {
-		for {
-			p := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-			n, err := unix.Poll(p, 60_000)
-			if n > 0 || err != nil && !errors.Is(err, unix.EINTR) || ctx.Err() != nil {
-				ended <- err
-				return
-			}
-		}
-	}()
-	select {
-	case err := <-ended:
+	if err := os.Remove(o.pidFile()); !errors.Is(err, os.ErrNotExist) {
 		return err
-	case <-done:
-		return nil
 	}
+	return nil
 }
 
-// Stop ends containerd. Containers go on: end them first if they shall not.
-func (o *Options) Stop(ctx context.Context) error {
-	pid := o.Pid()
-	if pid == 0 {
-		return nil
+// spawn starts the program in a session of its own, so that signals to ours do
+// not reach it, with its output in a file, which goes on when we do not.
+func (o *Options) spawn() (*process, error) {
+	logFile, err := o.openLog()
+	if err != nil {
+		return nil, err
 	}
-	if err := unix.Kill(pid, unix.SIGTERM); err != nil && !errors.Is(err, unix.ESRCH) {
-		return err
+	defer logFile.Close()
+	bin := filepath.Join(o.BinDir, "containerd")
+	cmd := exec.Command(bin, "--config", o.configFile(), "--log-level", "warn")
+	cmd.Stdout, cmd.Stderr = logFile, logFile
+	// Our own directory first: a system's containerd may have left an older shim in
+	// PATH. Children of the shim see this environment, so nothing of ours goes into it.
+	cmd.Env = []string{"PATH=" + o.BinDir + ":/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR", "GODEBUG"} {
+		if v, ok := os.LookupEnv(name); ok {
+			cmd.Env = append(cmd.Env, name+"="+v)
+		}
 	}
-	short, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	waitEnd(short, pid)
-	if o.Pid() != 0 {
-		if err := unix.Kill(pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return nil, fmt.Errorf("the container runtime %s is missing: `make build` puts it there", bin)
+		}
+		return nil, fmt.Errorf("start the container runtime: %w", err)
+	}
+	p := &process{pid: cmd.Process.Pid, done: make(chan struct{})}
+	go func() {
+		cmd.Wait() // how it ended is in its log
+		close(p.done)
+	}()
+	return p, os.WriteFile(o.pidFile(), []byte(strconv.Itoa(p.pid)+"\n"), 0o644)
+}
+
+// maxLog is how large the log may be when containerd is started; the older part is kept once.
+const maxLog = 8 << 20
+
+func (o *Options) openLog() (*os.File, error) {
+	if fi, err := os.Stat(o.LogFile); err == nil && fi.Size() > maxLog {
+		if err := os.Rename(o.LogFile, o.LogFile+".1"); err != nil {
+			return nil, err
+		}
+	}
+	return os.OpenFile(o.LogFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
+}
+
+// ready waits until CRI answers and provides the sandbox image. It does not wait
+// for a containerd that has ended.
+func (d *Daemon) ready(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-d.proc.done:
+			cancel(fmt.Errorf("containerd ended at its start: %s (more in %s)", d.lastWords(), d.LogFile))
+		case <-ctx.Done():
+		}
+	}()
+	err := func() error {
+		c, err := runtime.Dial(ctx, d.Socket())
+		if err != nil {
 			return err
 		}
-		waitEnd(ctx, pid)
+		defer c.Close()
+		return ensurePause(ctx, c)
+	}()
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	return os.Remove(o.pidFile())
+	return err
+}
+
+// lastWords is the last line of the log that is not a warning.
+func (o *Options) lastWords() string {
+	f, err := os.Open(o.LogFile)
+	if err != nil {
+		return ""
+	}
+	defer f.Close()
+	b := make([]byte, 8<<10)
+	if fi, err := f.Stat(); err == nil && fi.Size() > int64(len(b)) {
+		f.Seek(-int64(len(b)), 2)
+	}
+	n, _ := f.Read(b)
+	last := []byte{}
+	for line := range bytes.Lines(b[:n]) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && !bytes.Contains(line, []byte("level=warning")) {
+			last = line
+		}
+	}
+	return string(last)
+}
+
+// kill sends SIGKILL; a process that is gone already is no error.
+func kill(p *os.Process) error {
+	if err := p.Signal(unix.SIGKILL); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
 }
