@@ -95,6 +95,7 @@ type Kind[T any] struct {
 type Status[T any] struct {
 	carry    func(dst, src *T)
 	reset    func(*T)
+	kept     bool
 	Validate func(next, old *T) field.ErrorList
 	// Prepare runs on a status update after spec and metadata were carried over.
 	Prepare func(next, old *T)
@@ -106,6 +107,20 @@ func StatusOf[T, S any](at func(*T) *S) *Status[T] {
 		carry: func(dst, src *T) { *at(dst) = *at(src) },
 		reset: func(o *T) { var zero S; *at(o) = zero },
 	}
+}
+
+// KeptAtCreation returns the status of a kind whose creator says what it is (nodes).
+func (s *Status[T]) KeptAtCreation() *Status[T] {
+	c := *s
+	c.kept = true
+	return &c
+}
+
+// WithPrepare returns the status with a hand on its updates.
+func (s *Status[T]) WithPrepare(f func(next, old *T)) *Status[T] {
+	c := *s
+	c.Prepare = f
+	return &c
 }
 
 // WithValidate returns the status with a check of its updates.
@@ -156,7 +171,7 @@ func (k *Kind[T]) Row() *Resource {
 		r.Default = func(o Object) { k.Default(cast(o)) }
 	}
 	r.Prepare = func(o Object) {
-		if k.Status != nil {
+		if k.Status != nil && !k.Status.kept {
 			k.Status.reset(cast(o))
 		}
 		if k.Prepare != nil {

@@ -14,6 +14,7 @@ import (
 var ConfigMap = api.Kind[corev1.ConfigMap]{
 	Version: corev1.SchemeGroupVersion, Resource: "configmaps", Short: []string{"cm"}, Namespaced: true,
 	List:           &corev1.ConfigMapList{},
+	Default:        defaultConfigMap,
 	Validate:       validateConfigMap,
 	ValidateUpdate: validateConfigMapUpdate,
 	Columns: api.Columns[corev1.ConfigMap]{
@@ -21,6 +22,15 @@ var ConfigMap = api.Kind[corev1.ConfigMap]{
 		api.Text("Data", "Data contains the configuration data.", func(c *corev1.ConfigMap) any { return int64(len(c.Data) + len(c.BinaryData)) }),
 		api.AgeColumn[corev1.ConfigMap](),
 	},
+}
+
+// defaultConfigMap reads null as nothing, which is what it is stored as.
+func defaultConfigMap(c *corev1.ConfigMap) {
+	for k, v := range c.BinaryData {
+		if v == nil {
+			c.BinaryData[k] = []byte{}
+		}
+	}
 }
 
 func validateConfigMap(c *corev1.ConfigMap) field.ErrorList {

@@ -13,7 +13,7 @@ var Node = api.Kind[corev1.Node]{
 	Version: corev1.SchemeGroupVersion, Resource: "nodes", Short: []string{"no"},
 	Storage: "minions",
 	List:    &corev1.NodeList{},
-	Status:  api.StatusOf(func(o *corev1.Node) *corev1.NodeStatus { return &o.Status }),
+	Status:  api.StatusOf(func(o *corev1.Node) *corev1.NodeStatus { return &o.Status }).KeptAtCreation(),
 	Subresources: []api.Subresource{
 		{Name: "proxy", Kind: corev1.SchemeGroupVersion.WithKind("NodeProxyOptions"), Verbs: proxyVerbs},
 	},

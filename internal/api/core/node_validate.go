@@ -17,7 +17,7 @@ func defaultNode(o *corev1.Node) {
 	if o.Status.Allocatable == nil && len(o.Status.Capacity) > 0 {
 		o.Status.Allocatable = o.Status.Capacity.DeepCopy()
 	}
-	if len(o.Spec.PodCIDRs) == 0 && o.Spec.PodCIDR != "" {
+	if c := o.Spec.PodCIDRs; o.Spec.PodCIDR != "" && (len(c) == 0 || c[0] != o.Spec.PodCIDR) {
 		o.Spec.PodCIDRs = []string{o.Spec.PodCIDR}
 	} else if o.Spec.PodCIDR == "" && len(o.Spec.PodCIDRs) > 0 {
 		o.Spec.PodCIDR = o.Spec.PodCIDRs[0]
@@ -25,7 +25,8 @@ func defaultNode(o *corev1.Node) {
 }
 
 func validateNode(o *corev1.Node) field.ErrorList {
-	errs := validateTaints(o.Spec.Taints, specPath.Child("taints"))
+	// compat: the path says metadata.
+	errs := validateTaints(o.Spec.Taints, field.NewPath("metadata", "taints"))
 	errs = append(errs, validateNodeResources(o)...)
 	for i, cidr := range o.Spec.PodCIDRs {
 		errs = append(errs, validation.IsValidCIDRForLegacyField(specPath.Child("podCIDRs").Index(i), cidr, true, nil)...)

@@ -10,10 +10,13 @@ import (
 // PersistentVolumeClaim is all there is about PersistentVolumeClaim objects on the server.
 var PersistentVolumeClaim = api.Kind[corev1.PersistentVolumeClaim]{
 	Version: corev1.SchemeGroupVersion, Resource: "persistentvolumeclaims", Short: []string{"pvc"}, Namespaced: true,
-	List:           &corev1.PersistentVolumeClaimList{},
-	Status:         api.StatusOf(func(o *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaimStatus { return &o.Status }),
-	Default:        func(o *corev1.PersistentVolumeClaim) { DefaultClaimSpec(&o.Spec) },
-	Prepare:        func(o *corev1.PersistentVolumeClaim) { o.Status.Phase = corev1.ClaimPending },
+	List:    &corev1.PersistentVolumeClaimList{},
+	Status:  api.StatusOf(func(o *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaimStatus { return &o.Status }),
+	Default: func(o *corev1.PersistentVolumeClaim) { DefaultClaimSpec(&o.Spec) },
+	Prepare: func(o *corev1.PersistentVolumeClaim) {
+		o.Status.Phase = corev1.ClaimPending
+		prepareClaimSource(&o.Spec)
+	},
 	Validate:       func(o *corev1.PersistentVolumeClaim) field.ErrorList { return ValidateClaimSpec(&o.Spec, specPath) },
 	ValidateUpdate: validateClaimUpdate,
 	Warn:           warnClaim,

@@ -60,6 +60,9 @@ func ValidateClaimSpec(s *corev1.PersistentVolumeClaimSpec, at *field.Path) fiel
 			errs = append(errs, meta.NameError(at.Child("dataSourceRef", "namespace"), *d.Namespace, meta.DNSLabel)...)
 		}
 	}
+	if d, r := s.DataSource, s.DataSourceRef; d != nil && r != nil && (d.Kind != r.Kind || d.Name != r.Name || !equalAt(d.APIGroup, r.APIGroup)) {
+		errs = append(errs, field.Invalid(at, struct{}{}, "must match dataSourceRef"))
+	}
 	if s.VolumeAttributesClassName != nil && *s.VolumeAttributesClassName != "" {
 		errs = append(errs, meta.NameError(at.Child("volumeAttributesClassName"), *s.VolumeAttributesClassName, meta.DNSSubdomain)...)
 	}
@@ -80,9 +83,6 @@ func validateDataSource(group *string, kind, name string, at *field.Path) field.
 	}
 	if g == "" && kind != "PersistentVolumeClaim" {
 		errs = append(errs, field.Invalid(at, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))
-	}
-	if g != "" {
-		errs = append(errs, meta.NameError(at.Child("apiGroup"), g, meta.DNSSubdomain)...)
 	}
 	return errs
 }

@@ -33,6 +33,7 @@ var Pod = api.Kind[corev1.Pod]{
 	Default:  defaultPod,
 	Prepare:  preparePod,
 	Validate: validatePod,
+	Warn:     warnPod,
 	Columns:  podColumns,
 	Graceful: podGrace,
 	Fields: map[string]func(*corev1.Pod) string{

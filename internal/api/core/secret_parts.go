@@ -22,6 +22,11 @@ func defaultSecret(o *corev1.Secret) {
 		o.Data[k] = []byte(v)
 	}
 	o.StringData = nil
+	for k, v := range o.Data {
+		if v == nil {
+			o.Data[k] = []byte{}
+		}
+	}
 }
 
 func prepareSecret(o *corev1.Secret) { defaultSecret(o) }

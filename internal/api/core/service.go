@@ -34,7 +34,7 @@ var Service = api.Kind[corev1.Service]{
 	Default:        defaultService,
 	Prepare:        prepareService,
 	PrepareUpdate:  prepareServiceUpdate,
-	Name:           api.NameIsDNS1035Label,
+	Name:           api.NameIsDNSLabel,
 	Validate:       validateService,
 	ValidateUpdate: validateServiceUpdate,
 	Warn:           warnService,

@@ -27,14 +27,17 @@ func headless(s *corev1.ServiceSpec) bool {
 	return len(s.ClusterIPs) == 1 && s.ClusterIPs[0] == corev1.ClusterIPNone
 }
 
-func validateService(o *corev1.Service) field.ErrorList {
+func validateService(o *corev1.Service) field.ErrorList { return checkService(o, false) }
+
+// checkService checks a Service. Node ports that are named twice in a new one are found by who gives them out.
+func checkService(o *corev1.Service, update bool) field.ErrorList {
 	s, at := &o.Spec, specPath
 	var errs field.ErrorList
 	if len(s.Ports) == 0 && !headless(s) && s.Type != corev1.ServiceTypeExternalName {
 		errs = append(errs, field.Required(at.Child("ports"), ""))
 	}
 	errs = append(errs, validateServiceType(s, at)...)
-	errs = append(errs, validateServicePorts(s, at.Child("ports"))...)
+	errs = append(errs, validateServicePorts(s, at.Child("ports"), update)...)
 	errs = append(errs, meta.Labels(s.Selector, at.Child("selector"))...)
 	errs = append(errs, validateSessionAffinity(s, at)...)
 	if s.Type != corev1.ServiceTypeExternalName {
@@ -92,7 +95,7 @@ func validateServiceType(s *corev1.ServiceSpec, at *field.Path) field.ErrorList 
 	return append(errs, oneOf(at, "type", s.Type, serviceTypes)...)
 }
 
-func validateServicePorts(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
+func validateServicePorts(s *corev1.ServiceSpec, at *field.Path, update bool) field.ErrorList {
 	var errs field.ErrorList
 	for i := range s.Ports {
 		p := &s.Ports[i]
@@ -109,7 +112,7 @@ func validateServicePorts(s *corev1.ServiceSpec, at *field.Path) field.ErrorList
 			if p.Name != "" && q.Name == p.Name {
 				errs = append(errs, field.Duplicate(idx.Child("name"), p.Name))
 			}
-			if p.Protocol == q.Protocol && p.NodePort != 0 && p.NodePort == q.NodePort {
+			if p.Protocol == q.Protocol && p.NodePort != 0 && p.NodePort == q.NodePort && (update || p.Port == q.Port) {
 				errs = append(errs, field.Duplicate(idx.Child("nodePort"), p.NodePort))
 			}
 			if p.Protocol == q.Protocol && p.Port == q.Port {
@@ -290,7 +293,7 @@ func validateServiceUpdate(next, old *corev1.Service) field.ErrorList {
 	if o.Type == corev1.ServiceTypeLoadBalancer && n.Type == o.Type && !equalAt(n.LoadBalancerClass, o.LoadBalancerClass) {
 		errs = append(errs, field.Invalid(specPath.Child("loadBalancerClass"), n.LoadBalancerClass, "may not change once set"))
 	}
-	return append(errs, validateService(next)...)
+	return append(errs, checkService(next, true)...)
 }
 
 func warnService(next, _ *corev1.Service) []string {

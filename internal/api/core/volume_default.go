@@ -79,11 +79,29 @@ func DefaultClaimSpec(s *corev1.PersistentVolumeClaimSpec) {
 	meta.DefaultAt(&s.VolumeMode, corev1.PersistentVolumeFilesystem)
 	meta.RoundUpToMilli(s.Resources.Limits)
 	meta.RoundUpToMilli(s.Resources.Requests)
-	// compat: dataSource and dataSourceRef show the same where both may.
+}
+
+// prepareClaimSource makes dataSource and dataSourceRef show the same. Only claims
+// and snapshots may be named by the older field.
+func prepareClaimSource(s *corev1.PersistentVolumeClaimSpec) {
+	if d := s.DataSource; d != nil {
+		group := ""
+		if d.APIGroup != nil {
+			group = *d.APIGroup
+		}
+		if !(group == "" && d.Kind == "PersistentVolumeClaim" || group == "snapshot.storage.k8s.io" && d.Kind == "VolumeSnapshot") {
+			s.DataSource = nil
+		}
+	}
+	if s.DataSourceRef != nil {
+		// compat: sources in other namespaces are behind a gate that is off by default.
+		s.DataSourceRef.Namespace = nil
+	}
 	switch {
 	case s.DataSource != nil && s.DataSourceRef == nil:
 		s.DataSourceRef = &corev1.TypedObjectReference{APIGroup: s.DataSource.APIGroup, Kind: s.DataSource.Kind, Name: s.DataSource.Name}
-	case s.DataSource == nil && s.DataSourceRef != nil && (s.DataSourceRef.Namespace == nil || *s.DataSourceRef.Namespace == ""):
-		s.DataSource = &corev1.TypedLocalObjectReference{APIGroup: s.DataSourceRef.APIGroup, Kind: s.DataSourceRef.Kind, Name: s.DataSourceRef.Name}
+	case s.DataSource == nil && s.DataSourceRef != nil:
+		r := s.DataSourceRef
+		s.DataSource = &corev1.TypedLocalObjectReference{APIGroup: r.APIGroup, Kind: r.Kind, Name: r.Name}
 	}
 }

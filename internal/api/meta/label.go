@@ -38,8 +38,9 @@ func LabelSelector(s *metav1.LabelSelector, path *field.Path) field.ErrorList {
 	return validation.ValidateLabelSelector(s, validation.LabelSelectorValidationOptions{}, path)
 }
 
-// SelectorMatches tells whether the selector is valid, and whether it selects the labels.
-func SelectorMatches(s *metav1.LabelSelector, with map[string]string) (matches bool, err error) {
+// SelectorMisses tells whether the selector asks for something that the labels
+// have not; nil selects nothing. The error says that it is no selector.
+func SelectorMisses(s *metav1.LabelSelector, with map[string]string) (misses bool, err error) {
 	if s != nil && len(s.MatchExpressions) == 0 && len(s.MatchLabels) > 0 {
 		valid := true
 		for k, v := range s.MatchLabels {
@@ -51,17 +52,17 @@ func SelectorMatches(s *metav1.LabelSelector, with map[string]string) (matches b
 		if valid {
 			for k, v := range s.MatchLabels {
 				if got, ok := with[k]; !ok || got != v {
-					return false, nil
+					return true, nil
 				}
 			}
-			return true, nil
+			return false, nil
 		}
 	}
 	sel, err := metav1.LabelSelectorAsSelector(s)
 	if err != nil {
 		return false, err
 	}
-	return !sel.Empty() && sel.Matches(labels.Set(with)), nil
+	return !sel.Empty() && !sel.Matches(labels.Set(with)), nil
 }
 
 // EmptySelector tells whether nothing is asked of the labels.
