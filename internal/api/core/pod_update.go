@@ -1,0 +1,259 @@
+package core
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+const podMayChange = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)"
+
+// validatePodUpdate lets little of a pod change: images, deadline, more
+// tolerations; while gates hold it, also where it may be scheduled.
+func validatePodUpdate(next, old *corev1.Pod) field.ErrorList {
+	errs := validatePodAlways(next)
+	if v, ok := old.Annotations[corev1.MirrorPodAnnotationKey]; ok || next.Annotations[corev1.MirrorPodAnnotationKey] != "" {
+		if now, still := next.Annotations[corev1.MirrorPodAnnotationKey]; !ok || !still || now != v {
+			errs = append(errs, field.Forbidden(field.NewPath("metadata", "annotations").Key(corev1.MirrorPodAnnotationKey), "may not remove or update mirror pod annotation"))
+		}
+	}
+	errs = append(errs, validateNewGates(next, old)...)
+	if len(next.Spec.Containers) != len(old.Spec.Containers) {
+		return append(errs, field.Forbidden(specPath.Child("containers"), "pod updates may not add or remove containers"))
+	}
+	if len(next.Spec.InitContainers) != len(old.Spec.InitContainers) {
+		return append(errs, field.Forbidden(specPath.Child("initContainers"), "pod updates may not add or remove containers"))
+	}
+	errs = append(errs, validateDeadline(next.Spec.ActiveDeadlineSeconds, old.Spec.ActiveDeadlineSeconds)...)
+	errs = append(errs, validateMoreTolerations(next.Spec.Tolerations, old.Spec.Tolerations)...)
+	if len(errs) > 0 {
+		return errs
+	}
+	rest := next.Spec.DeepCopy()
+	carryMutable(rest, &old.Spec)
+	if len(old.Spec.SchedulingGates) > 0 {
+		errs = append(errs, carryScheduling(rest, &old.Spec)...)
+	}
+	if !semanticEqual(*rest, old.Spec) {
+		errs = append(errs, field.Forbidden(specPath, podMayChange+"\n"+meta.Diff(old.Spec, rest)))
+	}
+	return errs
+}
+
+// carryMutable undoes in rest what may change.
+func carryMutable(rest, old *corev1.PodSpec) {
+	for i := range rest.Containers {
+		rest.Containers[i].Image = old.Containers[i].Image
+	}
+	for i := range rest.InitContainers {
+		rest.InitContainers[i].Image = old.InitContainers[i].Image
+	}
+	rest.ActiveDeadlineSeconds = old.ActiveDeadlineSeconds
+	rest.Tolerations = old.Tolerations
+	rest.SchedulingGates = old.SchedulingGates
+	if g := old.TerminationGracePeriodSeconds; g != nil && *g < 0 && rest.TerminationGracePeriodSeconds != nil && *rest.TerminationGracePeriodSeconds == 1 {
+		rest.TerminationGracePeriodSeconds = g
+	}
+}
+
+func validateNewGates(next, old *corev1.Pod) field.ErrorList {
+	var errs field.ErrorList
+	for i, g := range next.Spec.SchedulingGates {
+		if !slices.Contains(old.Spec.SchedulingGates, g) {
+			errs = append(errs, field.Forbidden(specPath.Child("schedulingGates").Index(i), fmt.Sprintf("only deletion is allowed, but found new scheduling gate '%s'", g.Name)))
+		}
+	}
+	return errs
+}
+
+func validateDeadline(next, old *int64) field.ErrorList {
+	at := specPath.Child("activeDeadlineSeconds")
+	switch {
+	case next == nil && old != nil:
+		return field.ErrorList{field.Invalid(at, next, "must not update from a positive integer to nil value")}
+	case next == nil:
+		return nil
+	case *next < 0 || *next > math.MaxInt32:
+		return field.ErrorList{field.Invalid(at, *next, validation.InclusiveRangeError(0, math.MaxInt32))}
+	case old != nil && *old < *next:
+		return field.ErrorList{field.Invalid(at, *next, "must be less than or equal to previous value")}
+	}
+	return nil
+}
+
+func validateMoreTolerations(next, old []corev1.Toleration) field.ErrorList {
+	for _, o := range old {
+		o.TolerationSeconds = nil
+		if !slices.ContainsFunc(next, func(n corev1.Toleration) bool { n.TolerationSeconds = nil; return n == o }) {
+			return field.ErrorList{field.Forbidden(specPath.Child("tolerations"), "existing toleration can not be modified except its tolerationSeconds")}
+		}
+	}
+	return nil
+}
+
+// carryScheduling lets a gated pod be sent to fewer nodes, and undoes that in rest.
+func carryScheduling(rest, old *corev1.PodSpec) field.ErrorList {
+	var errs field.ErrorList
+	for k, v := range old.NodeSelector {
+		if now, ok := rest.NodeSelector[k]; !ok || now != v {
+			errs = append(errs, field.Invalid(specPath.Child("nodeSelector"), rest.NodeSelector, "only additions to spec.nodeSelector are allowed (no mutations or deletions)"))
+			break
+		}
+	}
+	rest.NodeSelector = old.NodeSelector
+	var was, is *corev1.NodeSelector
+	if old.Affinity != nil && old.Affinity.NodeAffinity != nil {
+		was = old.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+	}
+	if rest.Affinity != nil && rest.Affinity.NodeAffinity != nil {
+		is = rest.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
+	}
+	path := specPath.Child("affinity", "nodeAffinity", duringScheduling, "nodeSelectorTerms")
+	if was != nil && (is == nil || len(is.NodeSelectorTerms) != len(was.NodeSelectorTerms)) {
+		errs = append(errs, field.Invalid(path, is, "no additions/deletions to non-empty NodeSelectorTerms list are allowed"))
+	} else if was != nil {
+		for i := range was.NodeSelectorTerms {
+			if !extends(&is.NodeSelectorTerms[i], &was.NodeSelectorTerms[i]) {
+				errs = append(errs, field.Invalid(path.Index(i), meta.GoNames(is.NodeSelectorTerms[i]), "only additions are allowed (no mutations or deletions)"))
+			}
+		}
+	}
+	if rest.Affinity != nil {
+		rest.Affinity.NodeAffinity = nil
+		if old.Affinity != nil {
+			rest.Affinity.NodeAffinity = old.Affinity.NodeAffinity
+		} else if rest.Affinity.PodAffinity == nil && rest.Affinity.PodAntiAffinity == nil {
+			rest.Affinity = nil
+		}
+	}
+	return errs
+}
+
+func extends(next, old *corev1.NodeSelectorTerm) bool {
+	n, o := next.MatchExpressions, old.MatchExpressions
+	return len(n) >= len(o) && semanticEqual(n[:len(o)], o) && len(next.MatchFields) >= len(old.MatchFields) && semanticEqual(next.MatchFields[:len(old.MatchFields)], old.MatchFields)
+}
+
+// preparePodStatus keeps the class of service that the pod began with.
+func preparePodStatus(next, old *corev1.Pod) {
+	if next.Status.QOSClass == "" {
+		next.Status.QOSClass = old.Status.QOSClass
+	}
+}
+
+func validatePodStatusUpdate(next, old *corev1.Pod) field.ErrorList {
+	at := field.NewPath("status")
+	var errs field.ErrorList
+	s := &next.Status
+	if s.NominatedNodeName != "" {
+		errs = append(errs, meta.NameError(at.Child("nominatedNodeName"), s.NominatedNodeName, meta.DNSSubdomain)...)
+	}
+	errs = append(errs, meta.NonNegative(s.ObservedGeneration, at, "observedGeneration")...)
+	if s.QOSClass != old.Status.QOSClass && old.Status.QOSClass != "" {
+		errs = append(errs, field.Invalid(at.Child("qosClass"), s.QOSClass, meta.FieldImmutable))
+	}
+	for i, ip := range s.PodIPs {
+		errs = append(errs, validation.IsValidIPForLegacyField(at.Child("podIPs").Index(i), ip.IP, true, nil)...)
+	}
+	for i, ip := range s.HostIPs {
+		errs = append(errs, validation.IsValidIPForLegacyField(at.Child("hostIPs").Index(i), ip.IP, true, nil)...)
+	}
+	errs = append(errs, validateRevival(next, s.ContainerStatuses, old.Status.ContainerStatuses, at.Child("containerStatuses"))...)
+	return append(errs, validateRevival(next, s.InitContainerStatuses, old.Status.InitContainerStatuses, at.Child("initContainerStatuses"))...)
+}
+
+// validateRevival refuses that a container runs again which may not.
+func validateRevival(p *corev1.Pod, next, old []corev1.ContainerStatus, at *field.Path) field.ErrorList {
+	if p.Spec.RestartPolicy == corev1.RestartPolicyAlways {
+		return nil
+	}
+	var errs field.ErrorList
+	for _, o := range old {
+		t := o.State.Terminated
+		if t == nil || p.Spec.RestartPolicy == corev1.RestartPolicyOnFailure && t.ExitCode != 0 || ownRestart(p, o.Name) {
+			continue
+		}
+		for i := range next {
+			if next[i].Name == o.Name && next[i].State.Terminated == nil {
+				errs = append(errs, field.Forbidden(at.Index(i).Child("state"), "may not be transitioned to non-terminated state"))
+			}
+		}
+	}
+	return errs
+}
+
+// ownRestart tells whether the container has rules of its own.
+func ownRestart(p *corev1.Pod, name string) bool {
+	for _, cs := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+		for i := range cs {
+			if cs[i].Name == name {
+				return cs[i].RestartPolicy != nil || len(cs[i].RestartPolicyRules) > 0
+			}
+		}
+	}
+	return false
+}
+
+// validateEphemeralUpdate lets ephemeral containers be added, and stay as they are.
+func validateEphemeralUpdate(n, o api.Object) field.ErrorList {
+	next, old := n.(*corev1.Pod), o.(*corev1.Pod)
+	at := specPath.Child("ephemeralContainers")
+	errs := validatePodAlways(next)
+	for i := range old.Spec.EphemeralContainers {
+		was := &old.Spec.EphemeralContainers[i]
+		j := slices.IndexFunc(next.Spec.EphemeralContainers, func(e corev1.EphemeralContainer) bool { return e.Name == was.Name })
+		if j < 0 {
+			errs = append(errs, field.Forbidden(at, fmt.Sprintf("existing ephemeral containers %q may not be removed\n", was.Name)))
+		} else if is := &next.Spec.EphemeralContainers[j]; !semanticEqual(was, is) {
+			errs = append(errs, field.Forbidden(at, fmt.Sprintf("existing ephemeral containers %q may not be changed\n%s", was.Name, meta.Diff(was, is))))
+		}
+	}
+	return errs
+}
+
+// validateResize lets CPU and memory of containers change, but not the class of service.
+func validateResize(n, o api.Object) field.ErrorList {
+	next, old := n.(*corev1.Pod), o.(*corev1.Pod)
+	errs := validatePodAlways(next)
+	if old.Status.QOSClass != "" && qosClass(&next.Spec) != old.Status.QOSClass {
+		errs = append(errs, field.Invalid(specPath, string(qosClass(&next.Spec)), "Pod QOS Class may not change as a result of resizing"))
+	}
+	rest := next.Spec.DeepCopy()
+	for i := range min(len(rest.Containers), len(old.Spec.Containers)) {
+		carryResize(&rest.Containers[i], &old.Spec.Containers[i])
+	}
+	for i := range min(len(rest.InitContainers), len(old.Spec.InitContainers)) {
+		carryResize(&rest.InitContainers[i], &old.Spec.InitContainers[i])
+	}
+	if !semanticEqual(*rest, old.Spec) {
+		errs = append(errs, field.Forbidden(specPath, "only cpu and memory resources are mutable\n"+strings.TrimSuffix(meta.Diff(old.Spec, rest), "\n")))
+	}
+	return errs
+}
+
+func carryResize(rest, old *corev1.Container) {
+	carry := func(to *corev1.ResourceList, from corev1.ResourceList) {
+		for _, name := range resizable {
+			q, ok := from[name]
+			if !ok {
+				delete(*to, name)
+				continue
+			}
+			if *to == nil {
+				*to = corev1.ResourceList{}
+			}
+			(*to)[name] = q
+		}
+	}
+	carry(&rest.Resources.Limits, old.Resources.Limits)
+	carry(&rest.Resources.Requests, old.Resources.Requests)
+	rest.ResizePolicy = old.ResizePolicy
+}
