@@ -71,7 +71,7 @@ func Percent(v *intstr.IntOrString) (n int, ok bool) {
 	return n, found && err == nil
 }
 
-// IsZero tells whether a number or a percentage is 0.
+// IsZero tells whether a number or a percentage is 0; what is neither counts as 0.
 func IsZero(v *intstr.IntOrString) bool {
 	if v == nil {
 		return true
@@ -79,7 +79,7 @@ func IsZero(v *intstr.IntOrString) bool {
 	if n, ok := Percent(v); ok {
 		return n == 0
 	}
-	return v.Type == intstr.Int && v.IntVal == 0
+	return v.IntValue() == 0
 }
 
 // PercentAtMost100 refuses percentages above 100.
