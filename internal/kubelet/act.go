@@ -2,7 +2,6 @@ package kubelet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,8 +10,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -172,7 +169,6 @@ func (w *worker) killOne(ctx context.Context, pod *corev1.Pod, c *container, gra
 	spec := findContainer(pod, c.name)
 	if spec != nil && spec.Lifecycle != nil && spec.Lifecycle.PreStop != nil && grace > 0 {
 		short, cancel := context.WithTimeout(ctx, grace)
-		stop := context.AfterFunc(short, func() {})
 		done := make(chan error, 1)
 		go func() { done <- w.hook(short, pod, spec, c.id, spec.Lifecycle.PreStop) }()
 		select {
@@ -183,7 +179,6 @@ func (w *worker) killOne(ctx context.Context, pod *corev1.Pod, c *container, gra
 		case <-hurry:
 		case <-short.Done():
 		}
-		stop()
 		cancel()
 	}
 	// The hook's time counts; two seconds are left in any case.
@@ -365,7 +360,3 @@ func (w *worker) messageFile(name string, restarts int32) (string, error) {
 	// Whatever user the container runs as may write it.
 	return file, f.Chmod(0o666)
 }
-
-var _ = errors.Is
-var _ = apierrors.IsNotFound
-var _ types.UID

@@ -249,7 +249,7 @@ func (w *worker) containerConfig(ctx context.Context, pod *corev1.Pod, c *corev1
 		Linux: &runtimeapi.LinuxContainerConfig{Resources: w.k.resources(pod, c), SecurityContext: security},
 	}
 	for _, e := range env {
-		config.Envs = append(config.Envs, &runtimeapi.KeyValue{Key: e.Name, Value: e.Value})
+		config.Envs = append(config.Envs, &runtimeapi.KeyValue{Key: e.Name, Value: []byte(e.Value)})
 	}
 	return config, nil
 }

@@ -15,7 +15,6 @@ package kubelet
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -356,5 +355,3 @@ func fieldPath(pod *corev1.Pod, container string) string {
 func finished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
-
-var errGone = errors.New("the pod is gone")

@@ -11,7 +11,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/skiff-k8s/skiff/internal/client"
 )
@@ -366,5 +365,3 @@ func (w *worker) conditions(pod *corev1.Pod, s *corev1.PodStatus, initialized bo
 	}
 	return out
 }
-
-var _ = runtimeapi.ContainerState_CONTAINER_EXITED

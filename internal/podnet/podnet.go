@@ -1,0 +1,240 @@
+// Package podnet is the pod network of one node: a bridge, a pair of interfaces
+// and an address for every pod, host ports, and masquerading of what leaves the cluster.
+//
+// The container runtime calls a CNI program for each pod, which hands the call to
+// the agent here over a socket (package runtime/cniwire). All work is netlink from Go.
+//
+// Invariants: an address belongs to one container at a time and is on disk
+// (ipam.go) before the pod has it; whatever is made carries a name of ours, and
+// Remove finds it all again.
+//
+// Read podnet.go, attach.go, ipam.go, filter.go.
+package podnet
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/vishvananda/netlink"
+
+	"github.com/skiff-k8s/skiff/internal/runtime/cniwire"
+)
+
+// Options are what an agent is made of.
+type Options struct {
+	StateDir    string
+	Bridge      string // name of the bridge
+	TableName   string // of the nftables table
+	MTU         int    // 0: that of the default route, or 1500
+	SocketPath  string
+	ClusterCIDR netip.Prefix // of all pods: traffic inside is not masqueraded
+	PodCIDR     netip.Prefix // of this node's pods
+	Log         *slog.Logger
+}
+
+// Agent serves the pod network of a node.
+type Agent struct {
+	Options
+	ipam  *ipam
+	table *table
+	ready chan struct{}
+	mu    sync.Mutex // host ports
+	ports map[string][]portMapping
+}
+
+// New returns an agent; Run starts it.
+func New(o Options) *Agent {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Agent{Options: o, ready: make(chan struct{}), ports: map[string][]portMapping{}}
+}
+
+// Ready is closed when calls are answered.
+func (a *Agent) Ready() <-chan struct{} { return a.ready }
+
+// Gateway is the bridge's address, the first of the node's range.
+func (a *Agent) Gateway() netip.Addr { return a.PodCIDR.Addr().Next() }
+
+// Run sets the network up and answers calls until the context ends. What was set up stays.
+func (a *Agent) Run(ctx context.Context) error {
+	if err := a.setUp(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(a.SocketPath), 0o755); err != nil {
+		return err
+	}
+	if err := os.Remove(a.SocketPath); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	l, err := net.Listen("unix", a.SocketPath)
+	if err != nil {
+		return err
+	}
+	if err := os.Chmod(a.SocketPath, 0o600); err != nil {
+		l.Close()
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	close(a.ready)
+	var calls sync.WaitGroup
+	defer calls.Wait()
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		}
+		calls.Go(func() { a.serve(c) })
+	}
+}
+
+func (a *Agent) serve(c net.Conn) {
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(time.Minute))
+	var req cniwire.Request
+	if err := json.NewDecoder(c).Decode(&req); err != nil {
+		return // whoever calls went away
+	}
+	var reply cniwire.Reply
+	result, err := a.call(req)
+	if err != nil {
+		a.Log.Error("CNI call failed", "command", req.Command, "container", req.ContainerID, "err", err)
+		reply.Error = &cniwire.Error{CNIVersion: "1.0.0", Code: cniwire.CodeInternal, Msg: err.Error()}
+	} else {
+		reply.Result = result
+	}
+	json.NewEncoder(c).Encode(reply)
+}
+
+// setUp makes the bridge, the kernel's settings and the rules what they should be.
+func (a *Agent) setUp() error {
+	var err error
+	if a.ipam, err = openIPAM(a.StateDir, a.PodCIDR); err != nil {
+		return err
+	}
+	if a.MTU == 0 {
+		a.MTU = defaultMTU()
+	}
+	if err := a.bridge(); err != nil {
+		return fmt.Errorf("bridge %s: %w", a.Bridge, err)
+	}
+	for name, value := range map[string]string{
+		"net/ipv4/ip_forward": "1",
+		// Replies of Services on this node must pass its rules on their way across the bridge.
+		"net/bridge/bridge-nf-call-iptables": "1",
+	} {
+		if err := sysctl(name, value); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	a.table = &table{name: a.TableName, pods: a.PodCIDR, cluster: a.ClusterCIDR}
+	if err := a.table.program(); err != nil {
+		return fmt.Errorf("nftables table %s: %w", a.TableName, err)
+	}
+	if a.ports, err = a.ipam.ports(); err != nil {
+		return err
+	}
+	return a.table.setPorts(nil, a.allPorts())
+}
+
+func sysctl(name, value string) error {
+	file := "/proc/sys/" + name
+	if b, err := os.ReadFile(file); err == nil && len(b) > 0 && string(b[:1]) == value {
+		return nil
+	}
+	return os.WriteFile(file, []byte(value), 0o644)
+}
+
+// defaultMTU is that of the interface of the default route.
+func defaultMTU() int {
+	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if err != nil {
+		return 1500
+	}
+	for _, r := range routes {
+		if r.Dst == nil || r.Dst.IP.IsUnspecified() {
+			if l, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
+				return l.Attrs().MTU
+			}
+		}
+	}
+	return 1500
+}
+
+func (a *Agent) bridge() error {
+	link, err := netlink.LinkByName(a.Bridge)
+	var absent netlink.LinkNotFoundError
+	if errors.As(err, &absent) {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.MTU = a.Bridge, a.MTU
+		// A fixed hardware address: a bridge otherwise takes that of its lowest port, and changes it.
+		ip := a.Gateway().As4()
+		attrs.HardwareAddr = net.HardwareAddr{0x0a, 0x58, ip[0], ip[1], ip[2], ip[3]}
+		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil && !errors.Is(err, fs.ErrExist) {
+			return err
+		}
+		link, err = netlink.LinkByName(a.Bridge)
+	}
+	if err != nil {
+		return err
+	}
+	want := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a.Gateway(), a.PodCIDR.Bits()))}
+	have, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, h := range have {
+		if h.Equal(*want) {
+			found = true
+		} else if err := netlink.AddrDel(link, &h); err != nil {
+			return err
+		}
+	}
+	if !found {
+		if err := netlink.AddrAdd(link, want); err != nil {
+			return err
+		}
+	}
+	return netlink.LinkSetUp(link)
+}
+
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
+}
+
+// Remove takes away all that agents with these options ever made. It may be repeated.
+func Remove(o Options) error {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		if n := l.Attrs().Name; n == o.Bridge || isOurs(l) {
+			if err := netlink.LinkDel(l); err != nil && !gone(err) {
+				return fmt.Errorf("remove %s: %w", n, err)
+			}
+		}
+	}
+	if err := removeTable(o.TableName); err != nil {
+		return err
+	}
+	if err := os.Remove(o.SocketPath); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(o.StateDir)
+}
