@@ -12,7 +12,7 @@ func server() *cobra.Command {
 	c := &cobra.Command{
 		Use: "server", Short: "Run the control plane only, in the foreground", Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			return cluster.Run(c.Context(), cfg, cluster.Report{Out: c.ErrOrStderr()})
+			return cluster.Run(c.Context(), cfg, c.ErrOrStderr(), nil)
 		},
 	}
 	configFlags(c, cfg)

@@ -6,17 +6,22 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/all"
 	"github.com/skiff-k8s/skiff/internal/apiserver"
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/client"
 	"github.com/skiff-k8s/skiff/internal/controller"
+	controllers "github.com/skiff-k8s/skiff/internal/controller/all"
 	"github.com/skiff-k8s/skiff/internal/scheduler"
 	"github.com/skiff-k8s/skiff/internal/store/disk"
 	"github.com/skiff-k8s/skiff/internal/telemetry"
@@ -172,11 +177,14 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 	i.step("API server ready")
 
 	engine := &controller.Engine{Client: i.system, Events: i.events, Log: i.log.With("part", "controllers"), Now: time.Now}
-	for _, spec := range i.controllers() {
-		i.parts.run(ctx, spec.Name, func(ctx context.Context) error { return engine.Run(ctx, spec) })
+	for _, c := range controllers.Controllers(controllers.Config{
+		RootCA: i.pki.caPEM, ClusterCIDR: []netip.Prefix{netip.MustParsePrefix(cfg.PodNetworkCIDR)}, Rows: func() []*api.Resource { return all.Rows },
+	}) {
+		i.parts.run(ctx, c.Name, func(ctx context.Context) error { return c.Run(ctx, engine) })
 	}
+	seed := rand.Uint64()
 	i.parts.run(ctx, "scheduler", func(ctx context.Context) error {
-		return scheduler.New(scheduler.Options{Client: i.system, Events: i.events, Log: i.log.With("part", "scheduler"), Now: time.Now}).Run(ctx)
+		return scheduler.New(scheduler.Options{Client: i.system, Events: i.events, Log: i.log.With("part", "scheduler"), Now: time.Now, Seed: seed}).Run(ctx)
 	})
 	i.parts.run(ctx, "compaction", func(ctx context.Context) error { return compactHistory(ctx, st) })
 	i.step("controllers and scheduler started")
