@@ -1,8 +1,13 @@
 package containerd
 
 import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -12,6 +17,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/skiff-k8s/skiff/internal/runtime"
@@ -382,6 +392,60 @@ func TestImages(t *testing.T) {
 			t.Errorf("image %s has tags %v and digests %v", img.Id, img.RepoTags, img.RepoDigests)
 		}
 	}
+}
+
+func TestImport(t *testing.T) {
+	o := instance(t)
+	if _, err := Import(t.Context(), o.Socket(), strings.NewReader("")); err == nil || !strings.Contains(err.Error(), "is skiff running?") {
+		t.Errorf("with no runtime: %v", err)
+	}
+	_, c := start(t, o)
+	if _, err := Import(t.Context(), o.Socket(), strings.NewReader("no image")); err == nil || !strings.HasPrefix(err.Error(), "import: ") {
+		t.Errorf("of a text: %v", err)
+	}
+	for name, want := range map[string]string{"example.com/app:v1": "example.com/app:v1", "app:v2": "docker.io/library/app:v2"} {
+		names, err := Import(t.Context(), o.Socket(), ociLayout(t, name))
+		if err != nil || !slices.Equal(names, []string{want}) {
+			t.Errorf("%s was imported as %v, error %v", name, names, err)
+			continue
+		}
+		s, err := c.Images.ImageStatus(t.Context(), &runtimeapi.ImageStatusRequest{Image: &runtimeapi.ImageSpec{Image: name}})
+		if err != nil || s.Image == nil || s.Image.Pinned {
+			t.Errorf("CRI knows %s as %v, error %v", name, s.GetImage(), err)
+		}
+	}
+	if _, err := Import(t.Context(), o.Socket(), ociLayout(t, "latest")); err == nil || !strings.Contains(err.Error(), "no image that has a name") {
+		t.Errorf("of an image without a name: %v", err)
+	}
+}
+
+// ociLayout is an OCI image layout as a compressed tar file, of an image with that name.
+func ociLayout(t *testing.T, name string) io.Reader {
+	t.Helper()
+	var b bytes.Buffer
+	if err := tarFile(&b, "file", []byte(name), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	layer := static.NewLayer(b.Bytes(), types.OCIUncompressedLayer)
+	img, err := mutate.AppendLayers(mutate.MediaType(empty.Image, types.OCIManifestSchema1), layer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	l, err := layout.Write(dir, empty.Index)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.AppendImage(img, layout.WithAnnotations(map[string]string{"org.opencontainers.image.ref.name": name})); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	w := tar.NewWriter(z)
+	if err := errors.Join(w.AddFS(os.DirFS(dir)), w.Close(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return &out
 }
 
 func TestStartFails(t *testing.T) {

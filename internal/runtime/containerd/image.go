@@ -1,10 +1,13 @@
 package containerd
 
 import (
+	"bufio"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -28,11 +31,15 @@ const (
 	pinnedLabel  = "io.cri-containerd.pinned"
 )
 
-// Import loads the images of a tar file (of docker save, or an OCI layout) and
-// returns their names. When it returns, CRI lists them and containers can use them.
+// Import loads the images of a tar file (of docker save, or an OCI layout, either
+// of them also compressed by gzip) and returns their names. When it returns, CRI lists them and containers can use them.
 func Import(ctx context.Context, socket string, r io.Reader) ([]string, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, 10*time.Minute, errors.New("it took more than ten minutes"))
 	defer cancel()
+	// A start makes the socket within a fraction of a second: none means that nobody serves it.
+	if _, err := os.Stat(strings.TrimPrefix(socket, "unix://")); err != nil {
+		return nil, fmt.Errorf("the container runtime does not run (is skiff running?): %w", err)
+	}
 	short, stop := context.WithTimeout(ctx, 5*time.Second)
 	defer stop()
 	c, err := runtime.Dial(short, socket)
@@ -48,6 +55,9 @@ func load(ctx context.Context, conn *runtime.Client, r io.Reader, labels map[str
 	c, err := client.NewWithConn(conn.Conn(), client.WithDefaultNamespace(criNamespace))
 	if err != nil {
 		return nil, err
+	}
+	if r, err = plain(r); err != nil {
+		return nil, fmt.Errorf("import: %w", err)
 	}
 	ctx = namespaces.WithNamespace(ctx, criNamespace)
 	// Without a lease the garbage collector may take the blobs of an image before it is unpacked.
@@ -79,6 +89,15 @@ func load(ctx context.Context, conn *runtime.Client, r io.Reader, labels map[str
 		}
 	}
 	return names, nil
+}
+
+// plain undoes gzip, by which such files are often passed on.
+func plain(r io.Reader) (io.Reader, error) {
+	b := bufio.NewReaderSize(r, 64<<10)
+	if magic, _ := b.Peek(2); string(magic) != "\x1f\x8b" {
+		return b, nil
+	}
+	return gzip.NewReader(b)
 }
 
 // normalize gives an OCI layout's name of an image the form that CRI looks for:
