@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -96,7 +97,8 @@ func env(name, otherwise string) string {
 type server struct {
 	version            string
 	unhealthy, unready atomic.Bool
-	memory             [][]byte
+	mu                 sync.Mutex
+	memory             [][]byte // under mu
 }
 
 func (s *server) routes() http.Handler {
@@ -150,6 +152,8 @@ func (s *server) load(r *http.Request) string {
 	cpu, _ := time.ParseDuration(r.FormValue("cpu"))
 	for end := time.Now().Add(cpu); time.Now().Before(end); {
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if n, _ := strconv.Atoi(r.FormValue("mem")); n > 0 {
 		b := make([]byte, n<<20)
 		for i := 0; i < len(b); i += 4096 {
