@@ -1,0 +1,200 @@
+// Package proxy makes Services reachable: it turns services and endpoint slices
+// into the elements of nftables maps, and keeps the kernel equal to them.
+//
+// In: services and endpoint slices (watched), and what the node is. Out: one
+// nftables table, and the removal of stale UDP flows. Invariants: the pure part
+// (State) decides, package nft only carries out; a change of one Service touches
+// its own elements only; after any error the whole table is made anew, atomically.
+//
+// Read program.go first (one Service to rules), then state.go (differences),
+// slots.go (who gets which share) and this file (the loop). docs/service-path.md
+// follows a packet.
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/skiff-k8s/skiff/internal/client"
+	"github.com/skiff-k8s/skiff/internal/proxy/nft"
+)
+
+// DefaultTable is the name of the nftables table.
+const DefaultTable = "skiff-services"
+
+// Options configure a Proxy.
+type Options struct {
+	Client   client.Client
+	NodeName string
+	// NodeIPs tell which endpoints without a node name are here.
+	NodeIPs []netip.Addr
+	// ClusterCIDR has the addresses of pods; what comes from elsewhere is
+	// masqueraded on its way to a ClusterIP. When it is not valid, nothing is.
+	ClusterCIDR netip.Prefix
+	// TableName defaults to DefaultTable.
+	TableName string
+	Log       *slog.Logger
+}
+
+// Proxy programs the data path of one node.
+type Proxy struct {
+	Options
+	ready chan struct{}
+}
+
+// New returns a Proxy; Run makes it work.
+func New(o Options) *Proxy {
+	if o.TableName == "" {
+		o.TableName = DefaultTable
+	}
+	if o.Log == nil {
+		o.Log = slog.Default()
+	}
+	return &Proxy{Options: o, ready: make(chan struct{})}
+}
+
+// Ready is closed when the first full program is in the kernel.
+func (p *Proxy) Ready() <-chan struct{} { return p.ready }
+
+// Remove deletes the table of that name; that there is none is no error.
+func Remove(tableName string) error { return nft.Remove(tableName) }
+
+// Back-off between attempts to make the table anew.
+const (
+	firstRetry = 100 * time.Millisecond
+	lastRetry  = 30 * time.Second
+)
+
+// Run follows the services until the context ends. It works in the network
+// namespace of the thread that calls it. The table stays when it returns, so that
+// connections outlive a restart; Remove deletes it. It is called once.
+func (p *Proxy) Run(ctx context.Context) error {
+	table, err := nft.Open(p.TableName, p.ClusterCIDR)
+	if err != nil {
+		return err
+	}
+	flows, err := nft.OpenFlows()
+	if err != nil {
+		return errors.Join(err, table.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	feed := newFeed(ctx, p.Client, p.Log)
+	defer feed.wait()
+	defer cancel()
+	l := loop{
+		Proxy: p, table: table, flows: flows,
+		state:  NewState(Node{Name: p.NodeName, Zone: p.zone(ctx), IPs: p.NodeIPs}),
+		intake: newIntake(), retry: firstRetry,
+	}
+	defer l.close()
+	return l.run(ctx, feed)
+}
+
+// zone reads the zone of the node, which topology hints speak of.
+func (p *Proxy) zone(ctx context.Context) string {
+	n, err := client.Get[*corev1.Node](ctx, p.Client, "", p.NodeName)
+	if err != nil {
+		p.Log.Debug("proxy: zone of the node unknown, zone hints are not followed", "node", p.NodeName, "err", err)
+		return ""
+	}
+	return n.Labels[corev1.LabelTopologyZone]
+}
+
+// loop is one Run.
+type loop struct {
+	*Proxy
+	table   *nft.Table
+	flows   *nft.Flows
+	state   *State
+	intake  *intake
+	program bool // the table is there and holds what state said last
+	retry   time.Duration
+	health  healthServers
+}
+
+func (l *loop) close() {
+	l.health.close()
+	l.flows.Close()
+	if err := l.table.Close(); err != nil {
+		l.Log.Debug("proxy: close netlink", "err", err)
+	}
+}
+
+func (l *loop) run(ctx context.Context, f *feed) error {
+	var again <-chan time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case b := <-f.batches:
+			l.intake.take(l.state, b)
+			// Whatever waits already goes into the same step.
+			for more := true; more; {
+				select {
+				case b := <-f.batches:
+					l.intake.take(l.state, b)
+				default:
+					more = false
+				}
+			}
+		case <-again:
+			again = nil
+		}
+		if again != nil || !l.intake.complete() {
+			continue
+		}
+		if err := l.step(); err != nil {
+			l.program = false
+			l.Log.Error("proxy: programming services failed, will make the table anew", "err", err, "after", l.retry)
+			again = time.After(l.retry)
+			l.retry = min(2*l.retry, lastRetry)
+			continue
+		}
+		l.retry = firstRetry
+	}
+}
+
+// step brings the kernel up to the state.
+func (l *loop) step() error {
+	c := l.state.Changes()
+	if l.program {
+		return l.update(&c)
+	}
+	began := time.Now()
+	if err := l.table.Replace(l.state.Elements()); err != nil {
+		return err
+	}
+	if err := l.flows.Forget(l.state.Flows()); err != nil {
+		return err
+	}
+	l.program = true
+	l.health.serve(l.state, l.Log)
+	select {
+	case <-l.ready:
+	default:
+		close(l.ready)
+		l.Log.Info("proxy: services programmed", "table", l.TableName, "took", time.Since(began))
+	}
+	return nil
+}
+
+func (l *loop) update(c *Change) error {
+	l.health.serve(l.state, l.Log)
+	if c.Empty() {
+		return nil
+	}
+	if err := l.table.Update(c.Remove, c.Add); err != nil {
+		return err
+	}
+	// Only now: a flow or entry that is deleted earlier could come back the old way.
+	if err := errors.Join(l.flows.Forget(c.Flows), l.table.ForgetClients(c.Clients)); err != nil {
+		return fmt.Errorf("after an update: %w", err)
+	}
+	return nil
+}
