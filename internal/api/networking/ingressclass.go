@@ -9,6 +9,15 @@ import (
 // IngressClass is all there is about IngressClass objects on the server.
 var IngressClass = api.Kind[networkingv1.IngressClass]{
 	Version: networkingv1.SchemeGroupVersion, Resource: "ingressclasses",
-	List: &networkingv1.IngressClassList{},
-	Spec: func(o *networkingv1.IngressClass) any { return &o.Spec },
+	List:           &networkingv1.IngressClassList{},
+	Spec:           func(o *networkingv1.IngressClass) any { return &o.Spec },
+	Default:        defaultIngressClass,
+	Validate:       validateIngressClass,
+	ValidateUpdate: validateIngressClassUpdate,
+	Columns: api.Columns[networkingv1.IngressClass]{
+		api.NameColumn[networkingv1.IngressClass](),
+		api.Text("Controller", "Controller that is responsible for handling this class", func(o *networkingv1.IngressClass) any { return o.Spec.Controller }),
+		api.Text("Parameters", "A reference to a resource with additional parameters", func(o *networkingv1.IngressClass) any { return parametersText(o) }),
+		api.AgeColumn[networkingv1.IngressClass](),
+	},
 }
