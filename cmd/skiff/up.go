@@ -46,6 +46,8 @@ func progressTo(fd uintptr) cluster.Progress {
 	if os.Getenv("SKIFF_PROGRESS") == "" {
 		return nil
 	}
+	// Nothing that is started from here may keep the other end waiting.
+	syscall.CloseOnExec(int(fd))
 	out := os.NewFile(fd, "progress")
 	return func(name string, took time.Duration) {
 		if name == "" {
