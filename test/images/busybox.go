@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,11 +18,16 @@ func busybox(w *workshop) ([]image, error) {
 	if err != nil {
 		return nil, err
 	}
-	tools, err := toolboxTree(w, "/bin/wget")
+	tools, err := toolboxTree(w)
 	if err != nil {
 		return nil, err
 	}
 	old := newTree()
+	program, err := hideTool(base.entries["/bin/busybox"].data, "nslookup", "nuke")
+	if err != nil {
+		return nil, err
+	}
+	old.file("/bin/busybox", program, 0o755)
 	old.link("/bin/nslookup", "/bin/toolbox")
 	run := v1.Config{Cmd: []string{"sh"}}
 	return []image{
@@ -36,17 +43,22 @@ func busyboxTree(w *workshop) (*tree, error) {
 	if err := w.debian(t, "busybox-static"); err != nil {
 		return nil, err
 	}
-	t.entries = map[string]entry{"/bin/busybox": t.entries["/bin/busybox"]}
+	program := t.take("/bin/busybox")
+	clear(t.entries)
 	bin := filepath.Join(w.cache, "busybox")
-	if err := os.WriteFile(bin, t.entries["/bin/busybox"].data, 0o755); err != nil {
+	if err := os.WriteFile(bin, program, 0o755); err != nil {
 		return nil, err
 	}
 	list, err := exec.Command(bin, "--list").Output()
 	if err != nil {
 		return nil, err
 	}
+	if program, err = hideTool(program, "wget", "which"); err != nil {
+		return nil, err
+	}
+	t.file("/bin/busybox", program, 0o755)
 	for _, tool := range strings.Fields(string(list)) {
-		if tool != "busybox" {
+		if tool != "busybox" && tool != "wget" {
 			t.link("/bin/"+tool, "/bin/busybox")
 		}
 	}
@@ -62,16 +74,28 @@ func busyboxTree(w *workshop) (*tree, error) {
 	return t, nil
 }
 
-// toolboxTree is our program for images, and names that stand for one of its tools.
-func toolboxTree(w *workshop, names ...string) (*tree, error) {
+// hideTool renames a tool of busybox, in place. Its shell runs the tools that it
+// has itself, whatever PATH holds, and so keeps ours from being found. The table of names is sorted
+// and searched by halving: the new name has the place of the old one, before the next.
+func hideTool(program []byte, name, next string) ([]byte, error) {
+	hidden := name[:len(name)-1] + string(name[len(name)-1]+1)
+	old := []byte("\x00" + name + "\x00" + next + "\x00")
+	if bytes.Count(program, old) != 1 {
+		return nil, fmt.Errorf("busybox has no tool %s before %s", name, next)
+	}
+	return bytes.Replace(program, old, []byte("\x00"+hidden+"\x00"+next+"\x00"), 1), nil
+}
+
+// toolboxTree is our program for images, and the tools that busybox lacks; the
+// layer is the same in all images.
+func toolboxTree(w *workshop) (*tree, error) {
 	b, err := w.program("github.com/skiff-k8s/skiff/test/images/toolbox")
 	if err != nil {
 		return nil, err
 	}
 	t := newTree()
 	t.file("/bin/toolbox", b, 0o755)
-	for _, name := range names {
-		t.link(name, "/bin/toolbox")
-	}
+	t.link("/bin/wget", "/bin/toolbox")
+	t.link("/bin/printenv", "/bin/toolbox")
 	return t, nil
 }

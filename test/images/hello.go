@@ -9,15 +9,19 @@ func hello(w *workshop) ([]image, error) {
 	if err != nil {
 		return nil, err
 	}
-	tools, err := toolboxTree(w, "/hello", "/bin/hello", "/bin/wget", "/bin/client")
+	tools, err := toolboxTree(w)
 	if err != nil {
 		return nil, err
+	}
+	server := newTree()
+	for _, name := range []string{"/hello", "/bin/client", "/usr/bin/curl"} {
+		server.link(name, "/bin/toolbox")
 	}
 	var images []image
 	for _, version := range []string{"v1", "v2"} {
 		images = append(images, image{
 			tags:   []string{"docker.io/library/hello:" + version},
-			layers: []*tree{base, tools},
+			layers: []*tree{base, tools, server},
 			config: v1.Config{Entrypoint: []string{"/hello"}, Env: []string{"VERSION=" + version}, ExposedPorts: map[string]struct{}{"8080/tcp": {}}},
 		})
 	}

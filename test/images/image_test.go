@@ -84,3 +84,13 @@ func TestNginxVersion(t *testing.T) {
 		t.Error("a program without a version is accepted")
 	}
 }
+
+func TestHideTool(t *testing.T) {
+	got, err := hideTool([]byte("x\x00wc\x00wget\x00which\x00wget"), "wget", "which")
+	if err != nil || string(got) != "x\x00wc\x00wgeu\x00which\x00wget" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if _, err := hideTool([]byte("none"), "wget", "which"); err == nil {
+		t.Error("a tool that is not there was hidden")
+	}
+}

@@ -2,7 +2,7 @@
 // registry: from Debian packages of this machine's release and from Go programs of ours. The
 // result of each name is one docker archive, NAME.tar, for `skiff image import`.
 //
-//	go run ./test/images -out DIR [busybox nginx hello]
+//	go run ./test/images -out DIR [busybox nginx hello tutorial]
 //
 // It needs apt's package lists (`apt-get update`) the first time; the packages are
 // kept in a cache, and an archive is written anew only when something that goes
@@ -31,9 +31,10 @@ type workshop struct {
 
 // recipes make the images of an archive.
 var recipes = map[string]func(*workshop) ([]image, error){
-	"busybox": busybox,
-	"nginx":   nginx,
-	"hello":   hello,
+	"busybox":  busybox,
+	"nginx":    nginx,
+	"hello":    hello,
+	"tutorial": tutorial,
 }
 
 func main() {

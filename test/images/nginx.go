@@ -11,9 +11,13 @@ import (
 
 // nginx is Debian's nginx laid out as the well-known image is: pages in
 // /usr/share/nginx/html, servers in /etc/nginx/conf.d, logs on standard output and error. There
-// are two versions of it, which differ in what they say they are.
+// are three versions of it, which differ in what they say they are.
 func nginx(w *workshop) ([]image, error) {
 	base, err := nginxBase(w)
+	if err != nil {
+		return nil, err
+	}
+	tools, err := toolboxTree(w)
 	if err != nil {
 		return nil, err
 	}
@@ -22,14 +26,14 @@ func nginx(w *workshop) ([]image, error) {
 		return nil, err
 	}
 	var images []image
-	for _, v := range []struct{ tag, version string }{{"1.7.9", "1.7.9"}, {"latest", "1.27.5"}} {
+	for _, v := range []struct{ tag, version string }{{"1.7.9", "1.7.9"}, {"1.14", "1.14.2"}, {"latest", "1.27.5"}} {
 		layer, err := nginxVersion(program, v.version)
 		if err != nil {
 			return nil, err
 		}
 		images = append(images, image{
 			tags:   []string{"docker.io/library/nginx:" + v.tag},
-			layers: []*tree{base, server, layer},
+			layers: []*tree{base, tools, server, layer},
 			config: v1.Config{
 				Cmd: []string{"nginx", "-g", "daemon off;"}, Env: []string{"NGINX_VERSION=" + v.version},
 				ExposedPorts: map[string]struct{}{"80/tcp": {}}, StopSignal: "SIGQUIT",
@@ -98,7 +102,7 @@ func nginxServer(w *workshop) (t *tree, program []byte, err error) {
 	t.own("/var/lib/nginx", 101)
 	t.dir("/run", 0o755)
 	t.link("/var/run", "/run")
-	t.dir("/docker-entrypoint.d", 0o755)
+	t.link("/usr/bin/curl", "/bin/toolbox")
 	return t, program, nil
 }
 

@@ -363,7 +363,7 @@ func TestImages(t *testing.T) {
 	_, c := start(t, o)
 	loadImage(t, o, "nginx")
 	loadImage(t, o, "hello")
-	for _, v := range []struct{ image, server string }{{"nginx:1.7.9", "nginx/1.7.9"}, {"nginx:latest", "nginx/1.27.5"}} {
+	for _, v := range []struct{ image, server string }{{"nginx:1.7.9", "nginx/1.7.9"}, {"nginx:1.14", "nginx/1.14.2"}, {"nginx:latest", "nginx/1.27.5"}} {
 		p := run(t, o, c, strings.NewReplacer(":", "-", ".", "-").Replace(v.image), v.image)
 		fetch := "for i in $(seq 100); do wget -q -S -O- http://127.0.0.1/ && exit; usleep 20000; done"
 		if got := execIn(t, c, p, "/bin/bash", "-c", fetch); !strings.Contains(got, "Server: "+v.server+"\n") || !strings.Contains(got, "Welcome to nginx!") {
@@ -381,6 +381,22 @@ func TestImages(t *testing.T) {
 		get := "for i in $(seq 100); do client get http://127.0.0.1:8080/ 2>/dev/null && exit; usleep 20000; done"
 		if got := execIn(t, c, p, "sh", "-c", get); got != "Hello, world!\nVersion: "+version+"\nHostname: hello-"+version+"\n" {
 			t.Errorf("hello:%s answers %q", version, got)
+		}
+	}
+	loadImage(t, o, "tutorial")
+	p := run(t, o, c, "tutorial", "leigg/hellok8s:v3")
+	get := "for i in $(seq 100); do wget -T 5 -qO- http://localhost:3000/ && exit; usleep 20000; done"
+	if got := execIn(t, c, p, "sh", "-c", get); got != "[v3] Hello, Kubernetes!, From host: tutorial\n" {
+		t.Errorf("hellok8s:v3 answers %q", got)
+	}
+	loadImage(t, o, "busybox")
+	for tag, want := range map[string]string{"latest": "BusyBox v1.35", "1.28": "BusyBox v1.28.4"} {
+		p := run(t, o, c, "busybox-"+strings.ReplaceAll(tag, ".", "-"), "busybox:"+tag, "sleep", "1000")
+		if got := execIn(t, c, p, "sh", "-c", "nslookup 2>&1 || true"); !strings.Contains(got, want) {
+			t.Errorf("nslookup of busybox:%s is %s", tag, got)
+		}
+		if got := execIn(t, c, p, "sh", "-c", "ls / | wc -l; wget 2>&1 || true; printenv PATH"); !strings.Contains(got, "wget: no URL given") {
+			t.Errorf("wget of busybox:%s is %s", tag, got)
 		}
 	}
 	images, err := c.Images.ListImages(t.Context(), &runtimeapi.ListImagesRequest{})

@@ -5,6 +5,8 @@
 //	client    requests from inside a pod: get, resolve, tcp, udp (client.go)
 //	wget      the wget of busybox with its time limit, which Debian's crashes on (wget.go)
 //	nslookup  the nslookup of busybox 1.28 (nslookup.go)
+//	curl      the options of curl that people look at services with (curl.go)
+//	printenv  which Debian's busybox lacks
 package main
 
 import (
@@ -25,10 +27,14 @@ func run(name string, args []string) int {
 		return wget(args)
 	case "nslookup":
 		return nslookup(args)
+	case "curl":
+		return curl(args)
+	case "printenv":
+		return printenv(args)
 	}
 	if len(args) > 0 && name == "toolbox" {
 		return run(args[0], args[1:])
 	}
-	fmt.Fprintln(os.Stderr, "usage: toolbox hello|client|wget|nslookup [arguments]")
+	fmt.Fprintln(os.Stderr, "usage: toolbox hello|client|wget|nslookup|curl|printenv [arguments]")
 	return 2
 }

@@ -31,6 +31,8 @@ func serve(args []string) int {
 	f := flag.NewFlagSet("hello", flag.ExitOnError)
 	port := f.Int("port", 8080, "port of TCP and UDP")
 	version := f.String("version", env("VERSION", "v1"), "what / says")
+	greeting := f.String("greeting", "", "what / says instead; {host} is the host name")
+	fault := f.String("panic", "", "end at once, with this said by a panic")
 	delay := f.Duration("delay", 0, "wait before listening")
 	failing := f.Bool("unhealthy", false, "begin with /healthz failing")
 	unready := f.Bool("unready", false, "begin with /readyz failing")
@@ -40,6 +42,9 @@ func serve(args []string) int {
 	ignoreTerm := f.Bool("ignore-term", false, "go on at SIGTERM")
 	drain := f.Duration("drain", 0, "at SIGTERM, answer for this long before ending")
 	f.Parse(args)
+	if *fault != "" {
+		panic(*fault)
+	}
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
@@ -51,7 +56,7 @@ func serve(args []string) int {
 	case <-ctx.Done():
 		return 0
 	}
-	s := &server{version: *version}
+	s := &server{version: *version, greeting: *greeting}
 	s.unhealthy.Store(*failing)
 	s.unready.Store(*unready)
 	if *failAfter > 0 {
@@ -95,7 +100,7 @@ func env(name, otherwise string) string {
 }
 
 type server struct {
-	version            string
+	version, greeting  string
 	unhealthy, unready atomic.Bool
 	mu                 sync.Mutex
 	memory             [][]byte // under mu
@@ -108,6 +113,9 @@ func (s *server) routes() http.Handler {
 	}
 	text("/{$}", func(*http.Request) string {
 		host, _ := os.Hostname()
+		if s.greeting != "" {
+			return strings.ReplaceAll(s.greeting, "{host}", host)
+		}
 		return fmt.Sprintf("Hello, world!\nVersion: %s\nHostname: %s", s.version, host)
 	})
 	text("/hostname", func(*http.Request) string { host, _ := os.Hostname(); return host })
