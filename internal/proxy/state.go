@@ -115,29 +115,41 @@ func (s *State) Changes() Change {
 	usesBefore := map[nft.Element]int{}
 	names := slices.SortedFunc(maps.Keys(s.dirty), compareNames)
 	clear(s.dirty)
+	// All old claims go before new ones come: seniority is that of the present objects.
 	for _, name := range names {
 		svc := s.services[name]
-		var p program
-		if svc.object != nil {
-			p = compile(s.node, svc.object, svc.endpoints)
-		}
 		for f := range svc.program.rules {
 			s.touch(before, f)
+		}
+	}
+	for _, name := range names {
+		svc := s.services[name]
+		for f := range svc.program.rules {
 			s.unclaim(f, svc)
 		}
-		for f := range p.rules {
+		s.use(usesBefore, svc.program, -1)
+	}
+	for _, name := range names {
+		svc := s.services[name]
+		svc.program = program{}
+		delete(s.health, name)
+		if svc.object != nil {
+			svc.program = compile(s.node, svc.object, svc.endpoints)
+			if h := healthOf(s.node, svc.object, svc.endpoints); h != nil {
+				s.health[name] = *h
+			}
+		}
+		for f := range svc.program.rules {
+			// Not among the old ones of this round: unchanged so far.
 			s.touch(before, f)
 		}
-		s.use(usesBefore, svc.program, -1)
-		s.use(usesBefore, p, +1)
-		svc.program = p
-		for f := range p.rules {
+	}
+	for _, name := range names {
+		svc := s.services[name]
+		for f := range svc.program.rules {
 			s.claim(f, svc)
 		}
-		delete(s.health, name)
-		if h := healthOf(s.node, svc.object, svc.endpoints); h != nil {
-			s.health[name] = *h
-		}
+		s.use(usesBefore, svc.program, +1)
 		if svc.object == nil && len(svc.endpoints) == 0 {
 			delete(s.services, name)
 		}

@@ -124,4 +124,3 @@ func verdict(kind expr.VerdictKind, chain string) []expr.Any {
 func dnat() []expr.Any {
 	return []expr.Any{&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(nftables.TableFamilyIPv4), RegAddrMin: regBackend, RegProtoMin: regBackPrt}}
 }
-

@@ -1,0 +1,240 @@
+package proxy
+
+import (
+	"log/slog"
+	"net"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+
+	"github.com/skiff-k8s/skiff/internal/proxy/nft"
+)
+
+// path is a lab whose node has a table that follows a State, step by step.
+type path struct {
+	*lab
+	loop loop
+}
+
+func newPath(t *testing.T, pods ...string) *path {
+	p := &path{lab: newLab(t, pods...)}
+	p.in(p.node, func() error {
+		table, err := nft.Open("skiff-test", labCIDR)
+		if err != nil {
+			return err
+		}
+		flows, err := nft.OpenFlows()
+		if err != nil {
+			return err
+		}
+		proxy := New(Options{TableName: "skiff-test", Log: slog.New(slog.DiscardHandler)})
+		p.loop = loop{Proxy: proxy, table: table, flows: flows, state: NewState(Node{Name: "here"})}
+		t.Cleanup(p.loop.close)
+		return nil
+	})
+	return p
+}
+
+// set puts objects and brings the kernel up to them.
+func (p *path) set(objects ...any) {
+	p.t.Helper()
+	for _, o := range objects {
+		switch o := o.(type) {
+		case *corev1.Service:
+			p.loop.state.SetService(o)
+		case *discoveryv1.EndpointSlice:
+			p.loop.state.SetSlice(o)
+		}
+	}
+	p.in(p.node, p.loop.step)
+}
+
+func TestPathClusterIP(t *testing.T) {
+	p := newPath(t, "a", "b", "client")
+	p.echo(p.pods["a"], "a", 8080)
+	p.echo(p.pods["b"], "b", 8080)
+	p.set()
+	p.set(makeService("web", "10.96.0.10"), makeSlice("web", podIP(0), podIP(1)))
+
+	got := p.answers(p.pods["client"], "10.96.0.10:80", 60)
+	if got["a"] < 10 || got["b"] < 10 {
+		t.Errorf("from a pod: %v, want both often", got)
+	}
+	if _, seen, _ := ask(p.pods["client"], "10.96.0.10:80"); seen != podIP(2) {
+		t.Errorf("the backend saw %s, want the client %s", seen, podIP(2))
+	}
+	if got := p.answers(p.node, "10.96.0.10:80", 30); got["a"] == 0 || got["b"] == 0 {
+		t.Errorf("from the node: %v, want both", got)
+	}
+	if got := p.answers(p.other, "10.96.0.10:80", 30); got["a"] == 0 || got["b"] == 0 {
+		t.Errorf("from another host: %v, want both", got)
+	}
+	if _, seen, _ := ask(p.other, "10.96.0.10:80"); seen != "10.244.0.1" {
+		t.Errorf("the backend saw %s, want the node: the client is no pod", seen)
+	}
+	p.refused(p.pods["client"], "10.96.0.10:81")
+
+	p.set(makeSlice("web", podIP(1)))
+	if got := p.answers(p.pods["client"], "10.96.0.10:80", 20); got["b"] != 20 {
+		t.Errorf("after a went: %v, want b only", got)
+	}
+	p.set(makeSlice("web"))
+	p.refused(p.pods["client"], "10.96.0.10:80")
+	p.refused(p.node, "10.96.0.10:80")
+	p.set(makeSlice("web", podIP(0)))
+	if got := p.answers(p.node, "10.96.0.10:80", 5); got["a"] != 5 {
+		t.Errorf("after a came back: %v", got)
+	}
+}
+
+func TestPathHairpin(t *testing.T) {
+	p := newPath(t, "a")
+	p.echo(p.pods["a"], "a", 8080)
+	p.set(makeService("web", "10.96.0.10"), makeSlice("web", podIP(0)))
+	p.answers(p.pods["a"], "10.96.0.10:80", 5)
+}
+
+func TestPathNodePort(t *testing.T) {
+	p := newPath(t, "a", "b")
+	p.echo(p.pods["a"], "a", 8080)
+	p.set(makeService("web", "10.96.0.10", nodePort(30080)), makeSlice("web", podIP(0)))
+	p.answers(p.other, "192.168.50.1:30080", 3)
+	p.answers(p.node, "192.168.50.1:30080", 3)
+	p.answers(p.pods["b"], "192.168.50.1:30080", 3)
+	p.answers(p.pods["a"], "192.168.50.1:30080", 3) // itself
+	if _, seen, _ := ask(p.other, "192.168.50.1:30080"); seen != "10.244.0.1" {
+		t.Errorf("the backend saw %s, want the node", seen)
+	}
+	// Local: the client's address stays.
+	p.set(makeService("web", "10.96.0.10", nodePort(30080), localOnly))
+	if _, seen, err := ask(p.other, "192.168.50.1:30080"); seen != "192.168.50.2" || err != nil {
+		t.Errorf("the backend saw %q (%v), want the client", seen, err)
+	}
+	p.answers(p.node, "192.168.50.1:30080", 3)
+	// Only elsewhere: silence outside, while pods and the node still get there.
+	p.set(elsewhere(makeSlice("web", podIP(0))))
+	p.answers(p.pods["b"], "192.168.50.1:30080", 3)
+	p.answers(p.node, "192.168.50.1:30080", 3)
+	err := within(p.other, func() error {
+		c, err := net.DialTimeout("tcp4", "192.168.50.1:30080", 300*time.Millisecond)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+	if e, ok := err.(net.Error); !ok || !e.Timeout() {
+		t.Errorf("no local endpoints: %v, want silence", err)
+	}
+	p.set(makeSlice("web"))
+	p.refused(p.other, "192.168.50.1:30080")
+	p.refused(p.node, "192.168.50.1:30080")
+}
+
+func TestPathAffinity(t *testing.T) {
+	p := newPath(t, "a", "b", "c", "client")
+	all := map[string]string{"a": podIP(0), "b": podIP(1), "c": podIP(2)}
+	for n := range all {
+		p.echo(p.pods[n], n, 8080)
+	}
+	p.set(makeService("web", "10.96.0.10", affine, nodePort(30080)), makeSlice("web", podIP(0), podIP(1), podIP(2)))
+	got := p.answers(p.pods["client"], "10.96.0.10:80", 20)
+	if len(got) != 1 {
+		t.Fatalf("one client reached %v", got)
+	}
+	if got := p.answers(p.other, "192.168.50.1:30080", 20); len(got) != 1 {
+		t.Errorf("one client of the node port reached %v", got)
+	}
+	var left []string
+	for n, ip := range all {
+		if got[n] == 0 {
+			left = append(left, ip)
+		}
+	}
+	// Its backend goes: another one, and that for good.
+	p.set(makeSlice("web", left...))
+	again := p.answers(p.pods["client"], "10.96.0.10:80", 20)
+	for n := range got {
+		if again[n] != 0 || len(again) != 1 {
+			t.Errorf("after %s went the client reached %v", n, again)
+		}
+	}
+	// A timeout that no Service had before gets chains of its own.
+	p.set(makeService("web", "10.96.0.10", affine, func(s *corev1.Service) {
+		s.Spec.SessionAffinityConfig = &corev1.SessionAffinityConfig{ClientIP: &corev1.ClientIPConfig{TimeoutSeconds: ptr(int32(77))}}
+	}))
+	if got := p.answers(p.pods["client"], "10.96.0.10:80", 20); len(got) != 1 {
+		t.Errorf("after the timeout changed one client reached %v", got)
+	}
+}
+
+func TestPathUDP(t *testing.T) {
+	p := newPath(t, "a", "b", "client")
+	p.echo(p.pods["a"], "a", 8080)
+	p.echo(p.pods["b"], "b", 8080)
+	p.set(makeService("web", "10.96.0.10", udp), makeUDPSlice("web", podIP(0)))
+	p.in(p.pods["client"], func() error {
+		c, err := net.Dial("udp4", "10.96.0.10:80")
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		question := func() string {
+			c.SetDeadline(time.Now().Add(2 * time.Second))
+			c.Write([]byte("?"))
+			b := make([]byte, 64)
+			n, err := c.Read(b)
+			if err != nil {
+				return err.Error()
+			}
+			return string(b[:1:n])
+		}
+		if got := question(); got != "a" {
+			t.Errorf("got %q, want a", got)
+		}
+		p.set(makeUDPSlice("web", podIP(1)))
+		if got := question(); got != "b" {
+			t.Errorf("the same socket after a went: %q, want b", got)
+		}
+		return nil
+	})
+}
+
+func TestPathSourceRanges(t *testing.T) {
+	p := newPath(t, "a")
+	p.echo(p.pods["a"], "a", 8080)
+	lb := func(ranges ...string) *corev1.Service {
+		return makeService("web", "10.96.0.10", nodePort(30080), func(s *corev1.Service) {
+			s.Spec.Type = corev1.ServiceTypeLoadBalancer
+			s.Spec.LoadBalancerSourceRanges = ranges
+			s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{IP: "203.0.113.7"}}
+			s.Spec.ExternalIPs = []string{"203.0.113.8"}
+		})
+	}
+	p.set(lb("192.168.50.0/24", "172.16.0.0/12"), makeSlice("web", podIP(0)))
+	p.answers(p.other, "203.0.113.7:80", 2)
+	p.answers(p.other, "203.0.113.8:80", 2)
+	p.set(lb("172.16.0.0/12"))
+	err := within(p.other, func() error {
+		c, err := net.DialTimeout("tcp4", "203.0.113.7:80", 300*time.Millisecond)
+		if err == nil {
+			c.Close()
+		}
+		return err
+	})
+	if e, ok := err.(net.Error); !ok || !e.Timeout() {
+		t.Errorf("from outside the ranges: %v, want silence", err)
+	}
+	p.answers(p.other, "203.0.113.8:80", 2)
+}
+
+func TestRemoveTwice(t *testing.T) {
+	l := newLab(t)
+	l.in(l.node, func() error {
+		if err := Remove("skiff-test"); err != nil {
+			return err
+		}
+		return Remove("skiff-test")
+	})
+}
