@@ -1,6 +1,9 @@
 package certificates
 
 import (
+	"k8s.io/apimachinery/pkg/util/duration"
+	"time"
+
 	certificatesv1 "k8s.io/api/certificates/v1"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -15,6 +18,26 @@ var CertificateSigningRequest = api.Kind[certificatesv1.CertificateSigningReques
 	}),
 	Name: api.NameIsPathSegment,
 	Subresources: []api.Subresource{
-		{Name: "approval", Kind: certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"), Verbs: []string{"get", "patch", "update"}},
+		{Name: "approval", Kind: certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"), Verbs: []string{"get", "patch", "update"}, Validate: validateApproval},
 	},
+	Validate:       validateRequest,
+	ValidateUpdate: validateRequestUpdate,
+	Fields: map[string]func(*certificatesv1.CertificateSigningRequest) string{
+		"spec.signerName": func(o *certificatesv1.CertificateSigningRequest) string { return o.Spec.SignerName },
+	},
+	Columns: api.Columns[certificatesv1.CertificateSigningRequest]{
+		api.NameColumn[certificatesv1.CertificateSigningRequest](),
+		api.AgeColumn[certificatesv1.CertificateSigningRequest](),
+		api.Text("SignerName", "signerName indicates the requested signer, and is a qualified name.", func(o *certificatesv1.CertificateSigningRequest) any { return o.Spec.SignerName }),
+		api.Text("Requestor", "username contains the name of the user that created the CertificateSigningRequest.", func(o *certificatesv1.CertificateSigningRequest) any { return o.Spec.Username }),
+		api.Text("RequestedDuration", "expirationSeconds is the requested duration of validity of the issued certificate.", func(o *certificatesv1.CertificateSigningRequest) any { return requestedDuration(o) }),
+		api.Text("Condition", "conditions applied to the request.", func(o *certificatesv1.CertificateSigningRequest) any { return conditionText(o) }),
+	},
+}
+
+func requestedDuration(o *certificatesv1.CertificateSigningRequest) string {
+	if o.Spec.ExpirationSeconds == nil {
+		return "<none>"
+	}
+	return duration.HumanDuration(time.Duration(*o.Spec.ExpirationSeconds) * time.Second)
 }

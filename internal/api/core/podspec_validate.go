@@ -65,7 +65,7 @@ func validatePodSpec(s *corev1.PodSpec, m *metav1.ObjectMeta, at *field.Path, te
 	}
 	errs = append(errs, validateHostAliases(s.HostAliases, at.Child("hostAliases"))...)
 	if s.Overhead != nil {
-		errs = append(errs, validateResources(&corev1.ResourceRequirements{Limits: s.Overhead}, nil, at.Child("overhead"))...)
+		errs = append(errs, ValidateOverhead(s.Overhead, at.Child("overhead"))...)
 	}
 	if s.OS != nil {
 		errs = append(errs, validateOS(s.OS, at.Child("os"))...)

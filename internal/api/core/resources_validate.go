@@ -213,3 +213,8 @@ func (p *podChecks) podResources(at *field.Path) field.ErrorList {
 	}
 	return errs
 }
+
+// ValidateOverhead checks what a pod costs beyond its containers.
+func ValidateOverhead(l corev1.ResourceList, at *field.Path) field.ErrorList {
+	return validateResources(&corev1.ResourceRequirements{Limits: l}, nil, at)
+}

@@ -18,8 +18,8 @@ const classAnnotation = "kubernetes.io/ingress.class"
 
 func validateIngress(o *networkingv1.Ingress) field.ErrorList {
 	errs := validateIngressSpec(&o.Spec)
-	if v, ok := o.Annotations[classAnnotation]; ok && o.Spec.IngressClassName != nil {
-		errs = append(errs, field.Invalid(field.NewPath("annotations").Child(classAnnotation), v, "can not be set when the class field is also set"))
+	if v, ok := o.Annotations[classAnnotation]; ok && o.Spec.IngressClassName != nil && v != *o.Spec.IngressClassName {
+		errs = append(errs, field.Invalid(field.NewPath("annotations").Child(classAnnotation), v, "must match `ingressClassName` when both are specified"))
 	}
 	return errs
 }

@@ -9,5 +9,12 @@ import (
 // RuntimeClass is all there is about RuntimeClass objects on the server.
 var RuntimeClass = api.Kind[nodev1.RuntimeClass]{
 	Version: nodev1.SchemeGroupVersion, Resource: "runtimeclasses",
-	List: &nodev1.RuntimeClassList{},
+	List:           &nodev1.RuntimeClassList{},
+	Validate:       validateRuntimeClass,
+	ValidateUpdate: validateRuntimeClassUpdate,
+	Columns: api.Columns[nodev1.RuntimeClass]{
+		api.NameColumn[nodev1.RuntimeClass](),
+		api.Text("Handler", "handler specifies the underlying runtime and configuration that the CRI implementation will use to handle pods of this class.", func(o *nodev1.RuntimeClass) any { return o.Handler }),
+		api.AgeColumn[nodev1.RuntimeClass](),
+	},
 }

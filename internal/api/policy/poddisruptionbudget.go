@@ -13,6 +13,7 @@ var PodDisruptionBudget = api.Kind[policyv1.PodDisruptionBudget]{
 	List:           &policyv1.PodDisruptionBudgetList{},
 	Status:         api.StatusOf(func(o *policyv1.PodDisruptionBudget) *policyv1.PodDisruptionBudgetStatus { return &o.Status }).WithValidate(validateBudgetStatus),
 	Spec:           func(o *policyv1.PodDisruptionBudget) any { return &o.Spec },
+	Name:           api.NameIsPathSegment,
 	Validate:       validateBudget,
 	ValidateUpdate: func(next, _ *policyv1.PodDisruptionBudget) field.ErrorList { return validateBudget(next) },
 	Columns: api.Columns[policyv1.PodDisruptionBudget]{

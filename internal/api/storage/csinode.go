@@ -2,6 +2,7 @@ package storage
 
 import (
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -9,5 +10,12 @@ import (
 // CSINode is all there is about CSINode objects on the server.
 var CSINode = api.Kind[storagev1.CSINode]{
 	Version: storagev1.SchemeGroupVersion, Resource: "csinodes",
-	List: &storagev1.CSINodeList{},
+	List:           &storagev1.CSINodeList{},
+	Validate:       validateCSINode,
+	ValidateUpdate: func(next, _ *storagev1.CSINode) field.ErrorList { return validateCSINode(next) },
+	Columns: api.Columns[storagev1.CSINode]{
+		api.NameColumn[storagev1.CSINode](),
+		api.Number("Drivers", "Drivers indicates the number of CSI drivers registered on the node", func(o *storagev1.CSINode) any { return int64(len(o.Spec.Drivers)) }),
+		api.AgeColumn[storagev1.CSINode](),
+	},
 }

@@ -9,5 +9,12 @@ import (
 // VolumeAttributesClass is all there is about VolumeAttributesClass objects on the server.
 var VolumeAttributesClass = api.Kind[storagev1.VolumeAttributesClass]{
 	Version: storagev1.SchemeGroupVersion, Resource: "volumeattributesclasses", Short: []string{"vac"},
-	List: &storagev1.VolumeAttributesClassList{},
+	List:           &storagev1.VolumeAttributesClassList{},
+	Validate:       validateAttributesClass,
+	ValidateUpdate: validateAttributesClassUpdate,
+	Columns: api.Columns[storagev1.VolumeAttributesClass]{
+		api.NameColumn[storagev1.VolumeAttributesClass](),
+		api.Text("DriverName", "Name of the CSI driver", func(o *storagev1.VolumeAttributesClass) any { return o.DriverName }),
+		api.AgeColumn[storagev1.VolumeAttributesClass](),
+	},
 }

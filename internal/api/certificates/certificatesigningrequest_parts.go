@@ -1,0 +1,174 @@
+package certificates
+
+import (
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	certificatesv1 "k8s.io/api/certificates/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+var specPath = field.NewPath("spec")
+
+var keyUsages = []certificatesv1.KeyUsage{
+	"any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment", "decipher only", "digital signature",
+	"email protection", "encipher only", "ipsec end system", "ipsec tunnel", "ipsec user", "key agreement", "key encipherment", "microsoft sgc",
+	"netscape sgc", "ocsp signing", "s/mime", "server auth", "signing", "timestamping",
+}
+
+func validateRequest(o *certificatesv1.CertificateSigningRequest) field.ErrorList {
+	s := &o.Spec
+	var errs field.ErrorList
+	if err := parseRequest(s.Request); err != nil {
+		errs = append(errs, field.Invalid(specPath.Child("request"), s.Request, err.Error()))
+	}
+	usages := specPath.Child("usages")
+	if len(s.Usages) == 0 {
+		errs = append(errs, field.Required(usages, ""))
+	}
+	for i, u := range s.Usages {
+		if !slices.Contains(keyUsages, u) {
+			errs = append(errs, field.NotSupported(usages.Index(i), u, keyUsages))
+		}
+		if slices.Contains(s.Usages[:i], u) {
+			errs = append(errs, field.Duplicate(usages.Index(i), u))
+		}
+	}
+	if s.SignerName == "kubernetes.io/legacy-unknown" {
+		errs = append(errs, field.Invalid(specPath.Child("signerName"), s.SignerName, "the legacy signerName is not allowed via this API version"))
+	} else {
+		errs = append(errs, ValidateSignerName(s.SignerName, specPath.Child("signerName"))...)
+	}
+	if e := s.ExpirationSeconds; e != nil && *e < 600 {
+		errs = append(errs, field.Invalid(specPath.Child("expirationSeconds"), *e, "may not specify a duration less than 600 seconds (10 minutes)"))
+	}
+	return errs
+}
+
+func parseRequest(data []byte) error {
+	block, _ := pem.Decode(data)
+	if block == nil || block.Type != "CERTIFICATE REQUEST" {
+		return errors.New("PEM block type must be CERTIFICATE REQUEST")
+	}
+	r, err := x509.ParseCertificateRequest(block.Bytes)
+	if err != nil {
+		return err
+	}
+	return r.CheckSignature()
+}
+
+// ValidateSignerName checks a domain and a path, such as example.com/signer.
+func ValidateSignerName(name string, at *field.Path) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(at, "")}
+	}
+	domain, path, ok := strings.Cut(name, "/")
+	if !ok || strings.Contains(path, "/") {
+		return field.ErrorList{field.Invalid(at, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")}
+	}
+	var errs field.ErrorList
+	for _, label := range strings.Split(domain, ".") {
+		if msgs := meta.DNSLabel(label); len(msgs) > 0 {
+			for _, m := range msgs {
+				errs = append(errs, field.Invalid(at, domain, fmt.Sprintf("validating label %q: %s", label, m)))
+			}
+			break
+		}
+	}
+	if len(strings.Split(domain, ".")) < 2 {
+		errs = append(errs, field.Invalid(at, domain, "should be a domain with at least two segments separated by dots"))
+	}
+	for _, m := range meta.DNSSubdomain(path) {
+		errs = append(errs, field.Invalid(at, path, fmt.Sprintf("validating label %q: %s", path, m)))
+	}
+	if len(name) > 571 {
+		errs = append(errs, field.TooLong(at, name, 571))
+	}
+	return errs
+}
+
+func validateConditions(next, old *certificatesv1.CertificateSigningRequest, approval bool) field.ErrorList {
+	at := field.NewPath("status", "conditions")
+	var errs field.ErrorList
+	seen := map[certificatesv1.RequestConditionType]bool{}
+	for i, c := range next.Status.Conditions {
+		idx := at.Index(i)
+		if c.Type == "" {
+			errs = append(errs, field.Required(idx.Child("type"), ""))
+		}
+		if seen[c.Type] {
+			errs = append(errs, field.Duplicate(idx.Child("type"), c.Type))
+		}
+		seen[c.Type] = true
+		decision := c.Type == certificatesv1.CertificateApproved || c.Type == certificatesv1.CertificateDenied || c.Type == certificatesv1.CertificateFailed
+		if c.Status == "" {
+			errs = append(errs, field.Required(idx.Child("status"), ""))
+		} else if decision && c.Status != corev1.ConditionTrue {
+			errs = append(errs, field.NotSupported(idx.Child("status"), c.Status, []corev1.ConditionStatus{corev1.ConditionTrue}))
+		}
+	}
+	if seen[certificatesv1.CertificateApproved] && seen[certificatesv1.CertificateDenied] {
+		errs = append(errs, field.Invalid(at, certificatesv1.CertificateDenied, "Approved and Denied conditions are mutually exclusive"))
+	}
+	for _, t := range []certificatesv1.RequestConditionType{certificatesv1.CertificateApproved, certificatesv1.CertificateDenied} {
+		had := slices.ContainsFunc(old.Status.Conditions, func(c certificatesv1.CertificateSigningRequestCondition) bool { return c.Type == t })
+		switch {
+		case had && !seen[t]:
+			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not remove a condition of type %q", t)))
+		case !had && seen[t] && !approval:
+			errs = append(errs, field.Forbidden(at, fmt.Sprintf("updates may not add a condition of type %q", t)))
+		}
+	}
+	return errs
+}
+
+func validateRequestStatus(next, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
+	errs := validateConditions(next, old, false)
+	if len(old.Status.Certificate) > 0 && !slices.Equal(old.Status.Certificate, next.Status.Certificate) {
+		errs = append(errs, field.Forbidden(field.NewPath("status", "certificate"), "updates may not change certificate content"))
+	}
+	return errs
+}
+
+func validateApproval(next, old api.Object) field.ErrorList {
+	return validateConditions(next.(*certificatesv1.CertificateSigningRequest), old.(*certificatesv1.CertificateSigningRequest), true)
+}
+
+func validateRequestUpdate(next, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
+	if !equality.Semantic.DeepEqual(next.Spec, old.Spec) {
+		return field.ErrorList{field.Invalid(specPath, meta.GoNames(next.Spec), meta.FieldImmutable)}
+	}
+	return nil
+}
+
+// conditionText is what was decided, and whether the certificate is there.
+func conditionText(o *certificatesv1.CertificateSigningRequest) string {
+	var approved, denied, failed bool
+	for _, c := range o.Status.Conditions {
+		approved = approved || c.Type == certificatesv1.CertificateApproved
+		denied = denied || c.Type == certificatesv1.CertificateDenied
+		failed = failed || c.Type == certificatesv1.CertificateFailed
+	}
+	text := "Pending"
+	if denied {
+		text = "Denied"
+	} else if approved {
+		text = "Approved"
+	}
+	if failed {
+		text += ",Failed"
+	}
+	if len(o.Status.Certificate) > 0 {
+		text += ",Issued"
+	}
+	return text
+}

@@ -1,0 +1,157 @@
+package storage
+
+import (
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+func defaultStorageClass(o *storagev1.StorageClass) {
+	meta.DefaultAt(&o.ReclaimPolicy, corev1.PersistentVolumeReclaimDelete)
+	meta.DefaultAt(&o.VolumeBindingMode, storagev1.VolumeBindingImmediate)
+}
+
+// name checks a driver's name that must be there: a qualified name, whatever its case.
+func driverName(v string, at *field.Path) field.ErrorList {
+	if v == "" {
+		return field.ErrorList{field.Required(at, "")}
+	}
+	return meta.NameError(at, strings.ToLower(v), meta.QualifiedName)
+}
+
+func validateParameters(ps map[string]string, allowEmpty bool) field.ErrorList {
+	at := field.NewPath("parameters")
+	if len(ps) > 512 {
+		return field.ErrorList{field.TooLong(at, "Provisioner Parameters exceeded max allowed", 512)}
+	}
+	var errs field.ErrorList
+	size := 0
+	for k, v := range ps {
+		if k == "" {
+			errs = append(errs, field.Invalid(at, k, "field can not be empty."))
+		}
+		size += len(k) + len(v)
+	}
+	if size > 256*1024 {
+		errs = append(errs, field.TooLong(at, "", 256*1024))
+	}
+	if !allowEmpty && len(ps) == 0 {
+		errs = append(errs, field.Required(at, "must contain at least one key/value pair"))
+	}
+	return errs
+}
+
+func validateStorageClass(o *storagev1.StorageClass) field.ErrorList {
+	errs := driverName(o.Provisioner, field.NewPath("provisioner"))
+	errs = append(errs, validateParameters(o.Parameters, true)...)
+	if p := o.ReclaimPolicy; p != nil && *p != corev1.PersistentVolumeReclaimDelete && *p != corev1.PersistentVolumeReclaimRetain {
+		errs = append(errs, field.NotSupported(field.NewPath("reclaimPolicy"), *p, []corev1.PersistentVolumeReclaimPolicy{corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain}))
+	}
+	switch m := o.VolumeBindingMode; {
+	case m == nil:
+		errs = append(errs, field.Required(field.NewPath("volumeBindingMode"), ""))
+	case *m != storagev1.VolumeBindingImmediate && *m != storagev1.VolumeBindingWaitForFirstConsumer:
+		errs = append(errs, field.NotSupported(field.NewPath("volumeBindingMode"), *m, []storagev1.VolumeBindingMode{storagev1.VolumeBindingImmediate, storagev1.VolumeBindingWaitForFirstConsumer}))
+	}
+	for i := range o.AllowedTopologies {
+		errs = append(errs, validateTopology(&o.AllowedTopologies[i], field.NewPath("allowedTopologies").Index(i))...)
+	}
+	return errs
+}
+
+func validateTopology(t *corev1.TopologySelectorTerm, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, e := range t.MatchLabelExpressions {
+		idx := at.Child("matchLabelExpressions").Index(i)
+		if len(e.Values) == 0 {
+			errs = append(errs, field.Required(idx.Child("values"), ""))
+		}
+		for j, v := range e.Values {
+			for k := range j {
+				if e.Values[k] == v {
+					errs = append(errs, field.Duplicate(idx.Child("values").Index(j), v))
+					break
+				}
+			}
+		}
+		errs = append(errs, meta.LabelName(e.Key, idx.Child("key"))...)
+		for j := range i {
+			if t.MatchLabelExpressions[j].Key == e.Key {
+				errs = append(errs, field.Duplicate(idx.Child("key"), e.Key))
+			}
+		}
+	}
+	return errs
+}
+
+func validateStorageClassUpdate(next, old *storagev1.StorageClass) field.ErrorList {
+	errs := validateStorageClass(next)
+	if !equality.Semantic.DeepEqual(next.Parameters, old.Parameters) {
+		errs = append(errs, field.Forbidden(field.NewPath("parameters"), "updates to parameters are forbidden."))
+	}
+	if next.Provisioner != old.Provisioner {
+		errs = append(errs, field.Forbidden(field.NewPath("provisioner"), "updates to provisioner are forbidden."))
+	}
+	if !equality.Semantic.DeepEqual(next.ReclaimPolicy, old.ReclaimPolicy) {
+		errs = append(errs, field.Forbidden(field.NewPath("reclaimPolicy"), "updates to reclaimPolicy are forbidden."))
+	}
+	if !equality.Semantic.DeepEqual(next.VolumeBindingMode, old.VolumeBindingMode) {
+		errs = append(errs, field.Invalid(field.NewPath("volumeBindingMode"), next.VolumeBindingMode, meta.FieldImmutable))
+	}
+	return errs
+}
+
+// isDefaultClass marks the class that claims get which name none.
+const isDefaultClass = "storageclass.kubernetes.io/is-default-class"
+
+func classText(o *storagev1.StorageClass) string {
+	if o.Annotations[isDefaultClass] == "true" || o.Annotations["storageclass.beta.kubernetes.io/is-default-class"] == "true" {
+		return o.Name + " (default)"
+	}
+	return o.Name
+}
+
+func orUnset[T ~string](v *T) string {
+	if v == nil {
+		return "<unset>"
+	}
+	return string(*v)
+}
+
+func boolText(v *bool) string {
+	switch {
+	case v == nil:
+		return "<unset>"
+	case *v:
+		return "true"
+	}
+	return "false"
+}
+
+func expansion(v *bool) string {
+	if v != nil && *v {
+		return "true"
+	}
+	return "false"
+}
+
+func validateAttributesClass(o *storagev1.VolumeAttributesClass) field.ErrorList {
+	errs := driverName(o.DriverName, field.NewPath("driverName"))
+	return append(errs, validateParameters(o.Parameters, false)...)
+}
+
+func validateAttributesClassUpdate(next, old *storagev1.VolumeAttributesClass) field.ErrorList {
+	var errs field.ErrorList
+	if next.DriverName != old.DriverName {
+		errs = append(errs, field.Forbidden(field.NewPath("driverName"), "updates to driverName are forbidden."))
+	}
+	if !equality.Semantic.DeepEqual(next.Parameters, old.Parameters) {
+		errs = append(errs, field.Forbidden(field.NewPath("parameters"), "updates to parameters are forbidden."))
+	}
+	return errs
+}

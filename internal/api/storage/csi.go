@@ -1,0 +1,206 @@
+package storage
+
+import (
+	"slices"
+	"strings"
+
+	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/core"
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+var specPath = field.NewPath("spec")
+
+func defaultCSIDriver(o *storagev1.CSIDriver) {
+	s := &o.Spec
+	meta.DefaultAt(&s.AttachRequired, true)
+	meta.DefaultAt(&s.PodInfoOnMount, false)
+	meta.DefaultAt(&s.StorageCapacity, false)
+	meta.DefaultAt(&s.FSGroupPolicy, storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy)
+	if len(s.VolumeLifecycleModes) == 0 {
+		s.VolumeLifecycleModes = []storagev1.VolumeLifecycleMode{storagev1.VolumeLifecyclePersistent}
+	}
+	meta.DefaultAt(&s.RequiresRepublish, false)
+	meta.DefaultAt(&s.SELinuxMount, false)
+}
+
+var (
+	lifecycleModes  = []storagev1.VolumeLifecycleMode{storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral}
+	fsGroupPolicies = []storagev1.FSGroupPolicy{storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy, storagev1.FileFSGroupPolicy, storagev1.NoneFSGroupPolicy}
+)
+
+func validateCSIDriver(o *storagev1.CSIDriver) field.ErrorList {
+	s := &o.Spec
+	var errs field.ErrorList
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{{"attachedRequired", s.AttachRequired != nil}, {"podInfoOnMount", s.PodInfoOnMount != nil}, {"storageCapacity", s.StorageCapacity != nil}} {
+		if !f.set {
+			errs = append(errs, field.Required(specPath.Child(f.name), ""))
+		}
+	}
+	if p := s.FSGroupPolicy; p == nil {
+		errs = append(errs, field.Required(specPath.Child("fsGroupPolicy"), ""))
+	} else if !slices.Contains(fsGroupPolicies, *p) {
+		errs = append(errs, field.NotSupported(specPath.Child("fsGroupPolicy"), *p, fsGroupPolicies))
+	}
+	for i, t := range s.TokenRequests {
+		idx := specPath.Child("tokenRequests").Index(i)
+		for j := range i {
+			if s.TokenRequests[j].Audience == t.Audience {
+				errs = append(errs, field.Duplicate(idx.Child("audience"), t.Audience))
+				break
+			}
+		}
+		if e := t.ExpirationSeconds; e != nil {
+			if *e < 10*60 {
+				errs = append(errs, field.Invalid(idx.Child("expirationSeconds"), *e, "may not specify a duration less than 10 minutes"))
+			}
+			if *e > 1<<32 {
+				errs = append(errs, field.Invalid(idx.Child("expirationSeconds"), *e, "may not specify a duration larger than 2^32 seconds"))
+			}
+		}
+	}
+	if p := s.NodeAllocatableUpdatePeriodSeconds; p != nil && *p < 10 {
+		errs = append(errs, field.Invalid(specPath.Child("nodeAllocatableUpdatePeriodSeconds"), *p, "must be greater than or equal to 10 seconds"))
+	}
+	for _, m := range s.VolumeLifecycleModes {
+		if !slices.Contains(lifecycleModes, m) {
+			errs = append(errs, field.NotSupported(specPath.Child("volumeLifecycleModes"), m, lifecycleModes))
+		}
+	}
+	return errs
+}
+
+func validateCSIDriverUpdate(next, old *storagev1.CSIDriver) field.ErrorList {
+	errs := validateCSIDriver(next)
+	if !equality.Semantic.DeepEqual(next.Spec.AttachRequired, old.Spec.AttachRequired) {
+		errs = append(errs, field.Invalid(specPath.Child("attachedRequired"), next.Spec.AttachRequired, meta.FieldImmutable))
+	}
+	if !equality.Semantic.DeepEqual(next.Spec.VolumeLifecycleModes, old.Spec.VolumeLifecycleModes) {
+		errs = append(errs, field.Invalid(specPath.Child("volumeLifecycleModes"), next.Spec.VolumeLifecycleModes, meta.FieldImmutable))
+	}
+	return errs
+}
+
+func warnCSIDriver(next, _ *storagev1.CSIDriver) []string {
+	if len(next.Spec.TokenRequests) > 0 && next.Spec.ServiceAccountTokenInSecrets == nil {
+		return []string{"spec.serviceAccountTokenInSecrets is unset; if supported by this CSI driver, set to true to prevent possible logging of tokens in volume attributes"}
+	}
+	return nil
+}
+
+func tokenText(o *storagev1.CSIDriver) string {
+	var list []string
+	for _, t := range o.Spec.TokenRequests {
+		list = append(list, t.Audience)
+	}
+	if len(list) == 0 {
+		return "<unset>"
+	}
+	return strings.Join(list, ",")
+}
+
+func modesText(o *storagev1.CSIDriver) string {
+	var list []string
+	for _, m := range o.Spec.VolumeLifecycleModes {
+		list = append(list, string(m))
+	}
+	if len(list) == 0 {
+		return "<none>"
+	}
+	return strings.Join(list, ",")
+}
+
+func validateCSINode(o *storagev1.CSINode) field.ErrorList {
+	var errs field.ErrorList
+	at := specPath.Child("drivers")
+	for i, d := range o.Spec.Drivers {
+		idx := at.Index(i)
+		errs = append(errs, core.ValidateCSIDriverName(d.Name, idx.Child("name"))...)
+		if d.NodeID == "" {
+			errs = append(errs, field.Required(idx.Child("nodeID"), d.NodeID))
+		} else if len(d.NodeID) > 256 {
+			errs = append(errs, field.Invalid(idx.Child("nodeID"), d.NodeID, "must be 256 characters or less"))
+		}
+		if a := d.Allocatable; a != nil && a.Count != nil {
+			errs = append(errs, meta.NonNegative(*a.Count, idx.Child("allocatable"), "count")...)
+		}
+		for j := range i {
+			if o.Spec.Drivers[j].Name == d.Name {
+				errs = append(errs, field.Duplicate(idx.Child("name"), d.Name))
+				break
+			}
+		}
+		seen := map[string]bool{}
+		for _, k := range d.TopologyKeys {
+			if k == "" {
+				errs = append(errs, field.Required(at.Child("topologyKeys"), ""))
+			}
+			if seen[k] {
+				errs = append(errs, field.Duplicate(at.Child("topologyKeys"), k))
+			}
+			seen[k] = true
+			errs = append(errs, meta.LabelName(k, at.Child("topologyKeys"))...)
+		}
+	}
+	return errs
+}
+
+func validateCapacity(o *storagev1.CSIStorageCapacity) field.ErrorList {
+	errs := meta.LabelSelector(o.NodeTopology, field.NewPath("nodeTopology"))
+	if o.StorageClassName == "" {
+		errs = append(errs, field.Required(field.NewPath("storageClassName"), ""))
+	} else {
+		errs = append(errs, meta.NameError(field.NewPath("storageClassName"), o.StorageClassName, meta.DNSSubdomain)...)
+	}
+	if o.Capacity != nil && o.Capacity.Sign() < 0 {
+		errs = append(errs, field.Invalid(field.NewPath("capacity"), o.Capacity.String(), "must be greater than or equal to 0"))
+	}
+	return errs
+}
+
+func validateCapacityUpdate(next, old *storagev1.CSIStorageCapacity) field.ErrorList {
+	errs := validateCapacity(next)
+	if !equality.Semantic.DeepEqual(next.NodeTopology, old.NodeTopology) {
+		errs = append(errs, field.Invalid(field.NewPath("nodeTopology"), next.NodeTopology, meta.FieldImmutable))
+	}
+	if next.StorageClassName != old.StorageClassName {
+		errs = append(errs, field.Invalid(field.NewPath("storageClassName"), next.StorageClassName, meta.FieldImmutable))
+	}
+	return errs
+}
+
+func validateAttachment(o *storagev1.VolumeAttachment) field.ErrorList {
+	s := &o.Spec
+	errs := core.ValidateCSIDriverName(s.Attacher, specPath.Child("attacher"))
+	if s.Attacher == "" {
+		errs = errs[:1]
+	}
+	at := specPath.Child("source")
+	switch {
+	case s.Source.InlineVolumeSpec == nil && s.Source.PersistentVolumeName == nil:
+		errs = append(errs, field.Required(at, "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
+	case s.Source.InlineVolumeSpec != nil && s.Source.PersistentVolumeName != nil:
+		errs = append(errs, field.Forbidden(at, "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
+	case s.Source.PersistentVolumeName != nil:
+		if *s.Source.PersistentVolumeName == "" {
+			errs = append(errs, field.Required(at.Child("persistentVolumeName"), "must specify non empty persistentVolumeName"))
+		} else {
+			errs = append(errs, meta.NameError(at.Child("persistentVolumeName"), *s.Source.PersistentVolumeName, meta.DNSSubdomain)...)
+		}
+	}
+	return append(errs, meta.NameError(specPath.Child("nodeName"), s.NodeName, meta.DNSSubdomain)...)
+}
+
+func validateAttachmentUpdate(next, old *storagev1.VolumeAttachment) field.ErrorList {
+	errs := validateAttachment(next)
+	if !equality.Semantic.DeepEqual(next.Spec, old.Spec) {
+		errs = append(errs, field.Invalid(specPath, meta.GoNames(next.Spec), meta.FieldImmutable))
+	}
+	return errs
+}
