@@ -235,3 +235,12 @@ func (l *lab) refused(ns netns.NsHandle, to string) {
 }
 
 var labCIDR = netip.MustParsePrefix("10.244.0.0/16")
+
+// unshareNetwork gives the thread an empty network namespace, which ends with it.
+func unshareNetwork() error {
+	ns, err := netns.New()
+	if err != nil {
+		return err
+	}
+	return ns.Close()
+}
