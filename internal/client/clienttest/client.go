@@ -82,12 +82,15 @@ func New(objects ...api.Object) *Client {
 	return c
 }
 
-// Add stores an object as it is, status and all, and does not log it.
+// Add stores an object with its defaults, as it would be read from a server, status and all, and does not log it.
 func (c *Client) Add(o api.Object) api.Object {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o = o.DeepCopyObject().(api.Object)
 	r := c.row(o)
+	if r.Default != nil {
+		r.Default(o)
+	}
 	if o.GetUID() == "" {
 		o.SetUID(c.uid())
 	}

@@ -250,9 +250,10 @@ func TestHistory(t *testing.T) {
 }
 
 func TestCollision(t *testing.T) {
-	d := web(1, "v1")
+	k := clienttest.New()
+	d := k.Add(web(1, "v1")).(*appsv1.Deployment)
 	hash, _ := templateHash(&d.Spec.Template, nil)
-	k := clienttest.New(d, &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "web-" + hash}})
+	k.Add(&appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "web-" + hash}})
 	if _, _, err := controllertest.Step(t, k, Spec(), key, controllertest.Start); err == nil {
 		t.Fatal("no error")
 	}
