@@ -137,7 +137,7 @@ func (s *Store) loadSnapshot(rev int64) error {
 		at += n
 		switch {
 		case r.kind == kindKey:
-			s.x.Load(r.kv)
+			s.x.Load(r.kv.Key, []index.Version{{Create: r.kv.Create, Mod: r.kv.Mod, Value: r.kv.Value}})
 			keys++
 		case r.kind == kindEnd && r.rev == keys && at == len(b):
 			return nil

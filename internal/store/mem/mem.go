@@ -1,4 +1,5 @@
-// Package mem is the store that keeps nothing: for tests and simulation.
+// Package mem is the store that keeps nothing: for tests and simulation. It is
+// the index and a lock; what the methods promise is written in package store.
 package mem
 
 import (
@@ -20,21 +21,30 @@ func New() *Store { return &Store{x: index.New(1)} }
 
 var _ store.Store = (*Store)(nil)
 
-func (s *Store) Get(_ context.Context, key string, rev int64) (store.KV, int64, error) {
+func (s *Store) Get(ctx context.Context, key string, rev int64) (store.KV, int64, error) {
+	if err := ctx.Err(); err != nil {
+		return store.KV{}, 0, err
+	}
 	return s.x.Get(key, rev)
 }
 
-func (s *Store) Range(_ context.Context, from, to string, limit int, rev int64) (store.Page, error) {
+func (s *Store) Range(ctx context.Context, from, to string, limit int, rev int64) (store.Page, error) {
+	if err := ctx.Err(); err != nil {
+		return store.Page{}, err
+	}
 	return s.x.Range(from, to, limit, rev)
 }
 
-func (s *Store) Commit(_ context.Context, t store.Txn) (int64, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	rev, _, err := s.x.View()
-	if err != nil {
+func (s *Store) Commit(ctx context.Context, t store.Txn) (int64, error) {
+	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.x.Err(); err != nil {
+		return 0, err
+	}
+	rev, _ := s.x.Revision()
 	for _, c := range t.If {
 		if s.x.Mod(c.Key) != c.Mod {
 			return rev, store.ErrConflict
@@ -52,6 +62,8 @@ func (s *Store) Compact(_ context.Context, rev int64) error { return s.x.Compact
 func (s *Store) Revision() (current, compacted int64)       { return s.x.Revision() }
 
 func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.x.Close(store.ErrClosed)
 	return nil
 }
