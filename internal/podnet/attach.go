@@ -3,12 +3,12 @@ package podnet
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -31,76 +31,11 @@ func isOurs(l netlink.Link) bool {
 	return l.Type() == "veth" && strings.HasPrefix(n, vethPrefix) && len(n) == len(vethPrefix)+10
 }
 
-// config is what we read of the network's configuration.
-type config struct {
-	CNIVersion    string `json:"cniVersion"`
-	RuntimeConfig struct {
-		PortMappings []portMapping `json:"portMappings"`
-	} `json:"runtimeConfig"`
-	Valid []struct {
-		ContainerID string `json:"containerID"`
-		IfName      string `json:"ifname"`
-	} `json:"cni.dev/valid-attachments"`
-}
-
-// portMapping is a port of the node that leads to a port of a pod.
-type portMapping struct {
-	HostPort      uint16 `json:"hostPort"`
-	ContainerPort uint16 `json:"containerPort"`
-	Protocol      string `json:"protocol"`
-	HostIP        string `json:"hostIP,omitempty"`
-	IP            string `json:"ip,omitempty"` // of the pod; ours
-}
-
-func (a *Agent) call(req cniwire.Request) (json.RawMessage, error) {
-	var c config
-	if err := json.Unmarshal(req.Config, &c); err != nil {
-		return nil, fmt.Errorf("read the configuration: %w", err)
-	}
-	switch req.Command {
-	case "ADD":
-		return a.add(req, c)
-	case "DEL":
-		return nil, a.del(req)
-	case "CHECK":
-		return nil, a.check(req)
-	case "STATUS":
-		return nil, nil
-	case "GC":
-		keep := map[string]bool{}
-		for _, v := range c.Valid {
-			keep[v.ContainerID] = true
-		}
-		return nil, a.collect(keep)
-	}
-	return nil, fmt.Errorf("unknown CNI command %q", req.Command)
-}
-
-// add gives a pod its interface.
-func (a *Agent) add(req cniwire.Request, c config) (json.RawMessage, error) {
-	ip, err := a.ipam.take(req.ContainerID)
-	if err != nil {
-		return nil, err
-	}
-	mac, err := a.connect(req, ip)
-	if err == nil {
-		err = a.openPorts(req.ContainerID, ip, c.RuntimeConfig.PortMappings)
-	}
-	if err != nil {
-		return nil, errors.Join(err, a.del(req))
-	}
-	version := c.CNIVersion
-	if version == "" {
-		version = "1.0.0"
-	}
-	container := 1
-	return json.Marshal(map[string]any{
-		"cniVersion": version,
-		"interfaces": []map[string]string{{"name": vethName(req.ContainerID, req.IfName)}, {"name": req.IfName, "mac": mac.String(), "sandbox": req.Netns}},
-		"ips":        []map[string]any{{"interface": container, "address": netip.PrefixFrom(ip, a.PodCIDR.Bits()).String(), "gateway": a.Gateway().String()}},
-		"routes":     []map[string]string{{"dst": "0.0.0.0/0", "gw": a.Gateway().String()}},
-		"dns":        map[string]any{},
-	})
+// hardwareAddr is made of the address, so that neighbours who remember one know
+// the right one also when the address went to another pod.
+func hardwareAddr(ip netip.Addr) net.HardwareAddr {
+	b := ip.As4()
+	return net.HardwareAddr{0x0a, 0x58, b[0], b[1], b[2], b[3]}
 }
 
 // connect makes the pair of interfaces, one end on the bridge, the other in the pod.
@@ -112,23 +47,20 @@ func (a *Agent) connect(req cniwire.Request, ip netip.Addr) (net.HardwareAddr, e
 	defer ns.Close()
 	bridge, err := netlink.LinkByName(a.Bridge)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("bridge %s: %w", a.Bridge, err)
 	}
 	host := vethName(req.ContainerID, req.IfName)
-	if old, err := netlink.LinkByName(host); err == nil {
-		// A call that was broken off left it.
-		if err := netlink.LinkDel(old); err != nil && !gone(err) {
-			return nil, err
-		}
+	// A call that was broken off may have left it.
+	if err := deleteLink(host); err != nil {
+		return nil, err
 	}
-	b := ip.As4()
-	mac := net.HardwareAddr{0x0a, 0x58, b[0], b[1], b[2], b[3]}
+	mac := hardwareAddr(ip)
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU, attrs.MasterIndex = host, a.MTU, bridge.Attrs().Index
 	// The other end is made in the pod at once: it is never seen on the host.
 	pair := &netlink.Veth{LinkAttrs: attrs, PeerName: req.IfName, PeerNamespace: netlink.NsFd(int(ns)), PeerHardwareAddr: mac, PeerMTU: uint32(a.MTU)}
 	if err := netlink.LinkAdd(pair); err != nil {
-		return nil, fmt.Errorf("make interfaces: %w", err)
+		return nil, fmt.Errorf("make interfaces %s and %s: %w", host, req.IfName, err)
 	}
 	link, err := netlink.LinkByName(host)
 	if err != nil {
@@ -136,12 +68,15 @@ func (a *Agent) connect(req cniwire.Request, ip netip.Addr) (net.HardwareAddr, e
 	}
 	// Hairpin: a pod may reach itself through a Service.
 	if err := netlink.LinkSetHairpin(link, true); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("set hairpin of %s: %w", host, err)
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("set %s up: %w", host, err)
 	}
-	return mac, a.configure(ns, req.IfName, ip)
+	if err := a.configure(ns, req.IfName, ip); err != nil {
+		return nil, fmt.Errorf("configure %s of the pod: %w", req.IfName, err)
+	}
+	return mac, nil
 }
 
 // configure sets the pod's end up, through a socket in its namespace.
@@ -151,41 +86,130 @@ func (a *Agent) configure(ns netns.NsHandle, ifName string, ip netip.Addr) error
 		return err
 	}
 	defer h.Close()
-	if lo, err := h.LinkByName("lo"); err == nil {
-		if err := h.LinkSetUp(lo); err != nil {
-			return err
-		}
+	lo, err := h.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	if err := h.LinkSetUp(lo); err != nil {
+		return err
 	}
 	eth, err := h.LinkByName(ifName)
 	if err != nil {
 		return err
 	}
 	if err := h.AddrAdd(eth, &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(ip, a.PodCIDR.Bits()))}); err != nil {
-		return fmt.Errorf("set the pod's address: %w", err)
+		return fmt.Errorf("set address %s: %w", ip, err)
 	}
 	if err := h.LinkSetUp(eth); err != nil {
 		return err
 	}
-	return h.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Gw: a.Gateway().AsSlice()})
+	if err := h.RouteAdd(&netlink.Route{LinkIndex: eth.Attrs().Index, Gw: a.Gateway().AsSlice()}); err != nil {
+		return fmt.Errorf("add the default route: %w", err)
+	}
+	return nil
 }
 
-// del takes the interface and the address back. What is gone already is no error.
-func (a *Agent) del(req cniwire.Request) error {
-	link, err := netlink.LinkByName(vethName(req.ContainerID, req.IfName))
-	if err == nil {
-		err = netlink.LinkDel(link)
+// check tells whether what an ADD made is still there.
+func (a *Agent) check(req cniwire.Request) error {
+	ip, ok := a.ipam.find(req.ContainerID)
+	if !ok {
+		return fmt.Errorf("container %s has no address", req.ContainerID)
 	}
-	if err != nil && !gone(err) {
-		return fmt.Errorf("remove the pod's interface: %w", err)
-	}
-	return a.release(req.ContainerID)
-}
-
-func (a *Agent) release(container string) error {
-	if err := a.closePorts(container); err != nil {
+	if err := a.status(); err != nil {
 		return err
 	}
-	return a.ipam.release(container)
+	name := vethName(req.ContainerID, req.IfName)
+	host, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", name, err)
+	}
+	bridge, err := netlink.LinkByName(a.Bridge)
+	if err != nil {
+		return err
+	}
+	if host.Attrs().MasterIndex != bridge.Attrs().Index {
+		return fmt.Errorf("interface %s is not a port of %s", name, a.Bridge)
+	}
+	ns, err := netns.GetFromPath(req.Netns)
+	if err != nil {
+		return fmt.Errorf("open the pod's network namespace: %w", err)
+	}
+	defer ns.Close()
+	h, err := netlink.NewHandleAt(ns, syscall.NETLINK_ROUTE)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	eth, err := h.LinkByName(req.IfName)
+	if err != nil {
+		return fmt.Errorf("interface %s of the pod: %w", req.IfName, err)
+	}
+	addrs, err := h.AddrList(eth, netlink.FAMILY_V4)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(addrs, func(x netlink.Addr) bool { return x.IP.Equal(ip.AsSlice()) }) {
+		return fmt.Errorf("interface %s of the pod does not have its address %s", req.IfName, ip)
+	}
+	routes, err := h.RouteList(eth, netlink.FAMILY_V4)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(routes, func(r netlink.Route) bool { return r.Gw.Equal(a.Gateway().AsSlice()) }) {
+		return fmt.Errorf("the pod has no route through %s", a.Gateway())
+	}
+	return nil
+}
+
+// status tells whether pods can be added now.
+func (a *Agent) status() error {
+	l, err := netlink.LinkByName(a.Bridge)
+	if err == nil && l.Attrs().Flags&net.FlagUp == 0 {
+		err = errors.New("it is down")
+	}
+	if err != nil {
+		return &cniwire.Error{Code: codeNotAvailable, Msg: "bridge " + a.Bridge, Details: err.Error()}
+	}
+	return nil
+}
+
+// codeNotAvailable is STATUS's "no ADD would succeed".
+const codeNotAvailable = 50
+
+// veths are the host's ends that are ports of our bridge.
+func (a *Agent) veths() ([]string, error) { return portsOf(a.Bridge) }
+
+// portsOf are the veths of ours on a bridge, and those on none (their bridge was deleted).
+func portsOf(bridge string) ([]string, error) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		return nil, err
+	}
+	index := 0
+	for _, l := range links {
+		if l.Attrs().Name == bridge {
+			index = l.Attrs().Index
+		}
+	}
+	var out []string
+	for _, l := range links {
+		if m := l.Attrs().MasterIndex; isOurs(l) && (m == 0 || m == index) {
+			out = append(out, l.Attrs().Name)
+		}
+	}
+	return out, nil
+}
+
+// deleteLink removes an interface, if it is there.
+func deleteLink(name string) error {
+	l, err := netlink.LinkByName(name)
+	if err == nil {
+		err = netlink.LinkDel(l)
+	}
+	if err != nil && !gone(err) {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return nil
 }
 
 func gone(err error) bool {
@@ -193,72 +217,6 @@ func gone(err error) bool {
 	return errors.As(err, &absent) || errors.Is(err, syscall.ENODEV) || errors.Is(err, fs.ErrNotExist)
 }
 
-func (a *Agent) check(req cniwire.Request) error {
-	if _, ok := a.ipam.find(req.ContainerID); !ok {
-		return fmt.Errorf("container %s has no address", req.ContainerID)
-	}
-	_, err := netlink.LinkByName(vethName(req.ContainerID, req.IfName))
-	return err
-}
-
-// collect takes back what containers that are not there any more have left.
-func (a *Agent) collect(keep map[string]bool) error {
-	for _, id := range a.ipam.containers() {
-		if keep[id] {
-			continue
-		}
-		if err := a.del(cniwire.Request{ContainerID: id, IfName: "eth0"}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (a *Agent) openPorts(container string, ip netip.Addr, ports []portMapping) error {
-	if len(ports) == 0 {
-		return nil
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	before := a.allPorts()
-	mine := make([]portMapping, 0, len(ports))
-	for _, p := range ports {
-		if p.HostPort == 0 {
-			continue
-		}
-		p.IP, p.Protocol = ip.String(), strings.ToLower(p.Protocol)
-		mine = append(mine, p)
-	}
-	a.ports[container] = mine
-	if err := a.ipam.keepPorts(container, mine); err != nil {
-		return err
-	}
-	return a.table.setPorts(before, a.allPorts())
-}
-
-func (a *Agent) closePorts(container string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if len(a.ports[container]) == 0 {
-		return nil
-	}
-	before := a.allPorts()
-	delete(a.ports, container)
-	return a.table.setPorts(before, a.allPorts())
-}
-
-// allPorts are the open host ports by protocol and number. mu is held, or nobody else is there yet.
-func (a *Agent) allPorts() map[portKey]portMapping {
-	out := map[portKey]portMapping{}
-	for _, ps := range a.ports {
-		for _, p := range ps {
-			out[portKey{p.Protocol, p.HostPort}] = p
-		}
-	}
-	return out
-}
-
-type portKey struct {
-	protocol string
-	port     uint16
+func ipNet(p netip.Prefix) *net.IPNet {
+	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }

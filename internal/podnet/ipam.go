@@ -18,7 +18,7 @@ type ipam struct {
 	cidr netip.Prefix
 
 	mu   sync.Mutex
-	by   map[string]netip.Addr // container → address
+	by   map[string]lease // container → what it has
 	used map[netip.Addr]string
 	last netip.Addr // given out last: the next search begins behind it, so that addresses are not reused at once
 }
@@ -26,6 +26,7 @@ type ipam struct {
 // lease is the file of a container.
 type lease struct {
 	Address netip.Addr    `json:"address"`
+	IfName  string        `json:"ifName"`
 	Ports   []portMapping `json:"ports,omitempty"`
 }
 
@@ -36,9 +37,12 @@ func openIPAM(dir string, cidr netip.Prefix) (*ipam, error) {
 	if err := os.WriteFile(filepath.Join(dir, "range"), []byte(cidr.String()), 0o600); err != nil {
 		return nil, err
 	}
-	i := &ipam{dir: dir, cidr: cidr, by: map[string]netip.Addr{}, used: map[netip.Addr]string{}}
+	i := &ipam{dir: dir, cidr: cidr, by: map[string]lease{}, used: map[netip.Addr]string{}}
+	if b, err := os.ReadFile(i.lastFile()); err == nil {
+		i.last, _ = netip.ParseAddr(string(b)) // only a hint
+	}
 	return i, i.each(func(container string, l lease) {
-		i.by[container], i.used[l.Address] = l.Address, container
+		i.by[container], i.used[l.Address] = l, container
 	})
 }
 
@@ -66,7 +70,7 @@ func (i *ipam) each(f func(string, lease)) error {
 		}
 		var l lease
 		if json.Unmarshal(b, &l) != nil || !l.Address.IsValid() {
-			// Half written by a crash: no pod got this address.
+			// Not ours, or cut off by a power failure: nothing that runs has this address.
 			if err := os.Remove(i.file(e.Name())); err != nil {
 				return err
 			}
@@ -81,30 +85,41 @@ func (i *ipam) file(container string) string {
 	return filepath.Join(i.dir, "leases", filepath.Base(container))
 }
 
+func (i *ipam) lastFile() string { return filepath.Join(i.dir, "last") }
+
+// write stores a lease, whole or not at all.
 func (i *ipam) write(container string, l lease) error {
 	b, err := json.Marshal(l)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(i.file(container), b, 0o600)
+	tmp := filepath.Join(i.dir, "lease.new") // one at a time: mu is held
+	if err := os.WriteFile(tmp, b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(tmp, i.file(container))
 }
 
 // take gives a container its address, the same again if it has one.
-func (i *ipam) take(container string) (netip.Addr, error) {
+func (i *ipam) take(at attachment) (netip.Addr, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if ip, ok := i.by[container]; ok {
-		return ip, nil
+	if l, ok := i.by[at.ContainerID]; ok {
+		if l.IfName != at.IfName {
+			return netip.Addr{}, fmt.Errorf("container %s has interface %s already", at.ContainerID, l.IfName)
+		}
+		return l.Address, nil
 	}
 	ip, ok := next(i.cidr, i.last, func(a netip.Addr) bool { return i.used[a] != "" })
 	if !ok {
 		return ip, fmt.Errorf("all addresses of %s are taken", i.cidr)
 	}
-	if err := i.write(container, lease{Address: ip}); err != nil {
+	l := lease{Address: ip, IfName: at.IfName}
+	if err := i.write(at.ContainerID, l); err != nil {
 		return ip, err
 	}
-	i.by[container], i.used[ip], i.last = ip, container, ip
-	return ip, nil
+	i.by[at.ContainerID], i.used[ip], i.last = l, at.ContainerID, ip
+	return ip, os.WriteFile(i.lastFile(), []byte(ip.String()), 0o600)
 }
 
 // next is the first free address behind last, around the range. The network's own
@@ -127,21 +142,17 @@ func next(cidr netip.Prefix, last netip.Addr, taken func(netip.Addr) bool) (neti
 	return netip.Addr{}, false
 }
 
+// keepPorts stores the host ports of a container with its lease.
 func (i *ipam) keepPorts(container string, ports []portMapping) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.write(container, lease{Address: i.by[container], Ports: ports})
-}
-
-// ports are the host ports that containers had when we were last here.
-func (i *ipam) ports() (map[string][]portMapping, error) {
-	out := map[string][]portMapping{}
-	err := i.each(func(container string, l lease) {
-		if len(l.Ports) > 0 {
-			out[container] = l.Ports
-		}
-	})
-	return out, err
+	l, ok := i.by[container]
+	if !ok {
+		return fmt.Errorf("container %s has no address", container)
+	}
+	l.Ports = ports
+	i.by[container] = l
+	return i.write(container, l)
 }
 
 func (i *ipam) release(container string) error {
@@ -150,24 +161,26 @@ func (i *ipam) release(container string) error {
 	if err := os.Remove(i.file(container)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	delete(i.used, i.by[container])
-	delete(i.by, container)
+	if l, ok := i.by[container]; ok {
+		delete(i.used, l.Address)
+		delete(i.by, container)
+	}
 	return nil
 }
 
 func (i *ipam) find(container string) (netip.Addr, bool) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	ip, ok := i.by[container]
-	return ip, ok
+	l, ok := i.by[container]
+	return l.Address, ok
 }
 
-func (i *ipam) containers() []string {
+func (i *ipam) attachments() []attachment {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	var out []string
-	for id := range i.by {
-		out = append(out, id)
+	var out []attachment
+	for id, l := range i.by {
+		out = append(out, attachment{id, l.IfName})
 	}
 	return out
 }

@@ -8,12 +8,11 @@
 // (ipam.go) before the pod has it; whatever is made carries a name of ours, and
 // Remove finds it all again.
 //
-// Read podnet.go, attach.go, ipam.go, filter.go.
+// Read podnet.go, call.go, attach.go, ipam.go, hostport.go, filter.go, routes.go.
 package podnet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,8 +47,9 @@ type Agent struct {
 	ipam  *ipam
 	table *table
 	ready chan struct{}
-	mu    sync.Mutex // host ports
-	ports map[string][]portMapping
+
+	mu    sync.Mutex // held while host ports change
+	ports *hostPorts
 }
 
 // New returns an agent; Run starts it.
@@ -57,7 +57,7 @@ func New(o Options) *Agent {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Agent{Options: o, ready: make(chan struct{}), ports: map[string][]portMapping{}}
+	return &Agent{Options: o, ready: make(chan struct{}), ports: newHostPorts()}
 }
 
 // Ready is closed when calls are answered.
@@ -104,20 +104,11 @@ func (a *Agent) Run(ctx context.Context) error {
 
 func (a *Agent) serve(c net.Conn) {
 	defer c.Close()
-	c.SetDeadline(time.Now().Add(time.Minute))
-	var req cniwire.Request
-	if err := json.NewDecoder(c).Decode(&req); err != nil {
-		return // whoever calls went away
+	// The program writes its request at once; one that does not must not hold up our end.
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if err := cniwire.Answer(c, a.handle); err != nil {
+		a.Log.Warn("CNI caller went away", "err", err)
 	}
-	var reply cniwire.Reply
-	result, err := a.call(req)
-	if err != nil {
-		a.Log.Error("CNI call failed", "command", req.Command, "container", req.ContainerID, "err", err)
-		reply.Error = &cniwire.Error{CNIVersion: "1.0.0", Code: cniwire.CodeInternal, Msg: err.Error()}
-	} else {
-		reply.Result = result
-	}
-	json.NewEncoder(c).Encode(reply)
 }
 
 // setUp makes the bridge, the kernel's settings and the rules what they should be.
@@ -136,19 +127,21 @@ func (a *Agent) setUp() error {
 		"net/ipv4/ip_forward": "1",
 		// Replies of Services on this node must pass its rules on their way across the bridge.
 		"net/bridge/bridge-nf-call-iptables": "1",
+		// A host port is reached at 127.0.0.1 as well; see protect-localhost.
+		"net/ipv4/conf/" + a.Bridge + "/route_localnet": "1",
 	} {
 		if err := sysctl(name, value); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	a.table = &table{name: a.TableName, pods: a.PodCIDR, cluster: a.ClusterCIDR}
-	if err := a.table.program(); err != nil {
-		return fmt.Errorf("nftables table %s: %w", a.TableName, err)
-	}
-	if a.ports, err = a.ipam.ports(); err != nil {
+	if a.ports, err = a.storedPorts(); err != nil {
 		return err
 	}
-	return a.table.setPorts(nil, a.allPorts())
+	a.table = &table{name: a.TableName, bridge: a.Bridge, pods: a.PodCIDR.Masked(), cluster: a.ClusterCIDR.Masked()}
+	if err := a.table.program(a.ports.open); err != nil {
+		return fmt.Errorf("nftables table %s: %w", a.TableName, err)
+	}
+	return nil
 }
 
 func sysctl(name, value string) error {
@@ -182,8 +175,7 @@ func (a *Agent) bridge() error {
 		attrs := netlink.NewLinkAttrs()
 		attrs.Name, attrs.MTU = a.Bridge, a.MTU
 		// A fixed hardware address: a bridge otherwise takes that of its lowest port, and changes it.
-		ip := a.Gateway().As4()
-		attrs.HardwareAddr = net.HardwareAddr{0x0a, 0x58, ip[0], ip[1], ip[2], ip[3]}
+		attrs.HardwareAddr = hardwareAddr(a.Gateway())
 		if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil && !errors.Is(err, fs.ErrExist) {
 			return err
 		}
@@ -210,25 +202,27 @@ func (a *Agent) bridge() error {
 			return err
 		}
 	}
+	if link.Attrs().MTU != a.MTU {
+		if err := netlink.LinkSetMTU(link, a.MTU); err != nil {
+			return err
+		}
+	}
 	return netlink.LinkSetUp(link)
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
 }
 
 // Remove takes away all that agents with these options ever made. It may be repeated.
 func Remove(o Options) error {
-	links, err := netlink.LinkList()
+	names, err := portsOf(o.Bridge)
 	if err != nil {
 		return err
 	}
-	for _, l := range links {
-		if n := l.Attrs().Name; n == o.Bridge || isOurs(l) {
-			if err := netlink.LinkDel(l); err != nil && !gone(err) {
-				return fmt.Errorf("remove %s: %w", n, err)
-			}
+	for _, name := range append(names, o.Bridge) {
+		if err := deleteLink(name); err != nil {
+			return err
 		}
+	}
+	if err := removeRoutes(); err != nil {
+		return err
 	}
 	if err := removeTable(o.TableName); err != nil {
 		return err
