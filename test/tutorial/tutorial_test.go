@@ -155,6 +155,7 @@ func output(ts *testscript.TestScript, args []string) string {
 		}
 	}
 	cmd := exec.CommandContext(ctx, path, args[1:]...)
+	cmd.Dir = ts.MkAbs(".")
 	cmd.Env = append(os.Environ(), "HOME="+ts.Getenv("HOME"), "KUBECONFIG="+ts.Getenv("KUBECONFIG"), "PATH="+ts.Getenv("PATH"))
 	out, _ := cmd.CombinedOutput()
 	return string(out)
