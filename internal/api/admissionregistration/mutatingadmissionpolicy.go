@@ -1,7 +1,9 @@
 package admissionregistration
 
 import (
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -12,4 +14,18 @@ var MutatingAdmissionPolicy = api.Kind[admissionregistrationv1.MutatingAdmission
 	LooseFinalizers: true,
 	List:            &admissionregistrationv1.MutatingAdmissionPolicyList{},
 	Spec:            func(o *admissionregistrationv1.MutatingAdmissionPolicy) any { return &o.Spec },
+	Default: func(o *admissionregistrationv1.MutatingAdmissionPolicy) {
+		meta.DefaultAt(&o.Spec.FailurePolicy, admissionregistrationv1.Fail)
+		defaultMatch(o.Spec.MatchConstraints)
+	},
+	Validate: validateMutatingPolicy,
+	ValidateUpdate: func(next, _ *admissionregistrationv1.MutatingAdmissionPolicy) field.ErrorList {
+		return validateMutatingPolicy(next)
+	},
+	Columns: api.Columns[admissionregistrationv1.MutatingAdmissionPolicy]{
+		api.NameColumn[admissionregistrationv1.MutatingAdmissionPolicy](),
+		api.Number("Mutations", "Mutation indicates the number of mutations rules defined in this configuration", func(o *admissionregistrationv1.MutatingAdmissionPolicy) any { return int64(len(o.Spec.Mutations)) }),
+		api.Text("ParamKind", "ParamKind specifies the kind of resources used to parameterize this policy", func(o *admissionregistrationv1.MutatingAdmissionPolicy) any { return paramKindText(o.Spec.ParamKind) }),
+		api.AgeColumn[admissionregistrationv1.MutatingAdmissionPolicy](),
+	},
 }

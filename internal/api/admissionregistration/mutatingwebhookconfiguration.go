@@ -1,7 +1,9 @@
 package admissionregistration
 
 import (
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -12,4 +14,33 @@ var MutatingWebhookConfiguration = api.Kind[admissionregistrationv1.MutatingWebh
 	LooseFinalizers: true,
 	List:            &admissionregistrationv1.MutatingWebhookConfigurationList{},
 	Spec:            func(o *admissionregistrationv1.MutatingWebhookConfiguration) any { return &o.Webhooks },
+	Default: func(o *admissionregistrationv1.MutatingWebhookConfiguration) {
+		for i := range o.Webhooks {
+			mutating(&o.Webhooks[i]).setDefaults()
+			meta.DefaultAt(&o.Webhooks[i].ReinvocationPolicy, admissionregistrationv1.NeverReinvocationPolicy)
+		}
+	},
+	Validate: validateMutatingWebhooks,
+	ValidateUpdate: func(next, _ *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
+		return validateMutatingWebhooks(next)
+	},
+	Columns: api.Columns[admissionregistrationv1.MutatingWebhookConfiguration]{
+		api.NameColumn[admissionregistrationv1.MutatingWebhookConfiguration](),
+		api.Number("Webhooks", "Webhooks indicates the number of webhooks registered in this configuration", func(o *admissionregistrationv1.MutatingWebhookConfiguration) any { return int64(len(o.Webhooks)) }),
+		api.AgeColumn[admissionregistrationv1.MutatingWebhookConfiguration](),
+	},
+}
+
+func validateMutatingWebhooks(o *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
+	var errs field.ErrorList
+	seen := map[string]bool{}
+	for i := range o.Webhooks {
+		at := field.NewPath("webhooks").Index(i)
+		errs = append(errs, mutating(&o.Webhooks[i]).validate(at)...)
+		if seen[o.Webhooks[i].Name] {
+			errs = append(errs, field.Duplicate(at.Child("name"), o.Webhooks[i].Name))
+		}
+		seen[o.Webhooks[i].Name] = true
+	}
+	return errs
 }

@@ -1,7 +1,9 @@
 package admissionregistration
 
 import (
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -15,4 +17,18 @@ var ValidatingAdmissionPolicy = api.Kind[admissionregistrationv1.ValidatingAdmis
 		return &o.Status
 	}),
 	Spec: func(o *admissionregistrationv1.ValidatingAdmissionPolicy) any { return &o.Spec },
+	Default: func(o *admissionregistrationv1.ValidatingAdmissionPolicy) {
+		meta.DefaultAt(&o.Spec.FailurePolicy, admissionregistrationv1.Fail)
+		defaultMatch(o.Spec.MatchConstraints)
+	},
+	Validate: validatePolicy,
+	ValidateUpdate: func(next, _ *admissionregistrationv1.ValidatingAdmissionPolicy) field.ErrorList {
+		return validatePolicy(next)
+	},
+	Columns: api.Columns[admissionregistrationv1.ValidatingAdmissionPolicy]{
+		api.NameColumn[admissionregistrationv1.ValidatingAdmissionPolicy](),
+		api.Number("Validations", "Validations indicates the number of validation rules defined in this configuration", func(o *admissionregistrationv1.ValidatingAdmissionPolicy) any { return int64(len(o.Spec.Validations)) }),
+		api.Text("ParamKind", "ParamKind specifies the kind of resources used to parameterize this policy", func(o *admissionregistrationv1.ValidatingAdmissionPolicy) any { return paramKindText(o.Spec.ParamKind) }),
+		api.AgeColumn[admissionregistrationv1.ValidatingAdmissionPolicy](),
+	},
 }

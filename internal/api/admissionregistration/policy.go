@@ -1,0 +1,247 @@
+package admissionregistration
+
+import (
+	"slices"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+var specPath = field.NewPath("spec")
+
+func defaultMatch(m *admissionregistrationv1.MatchResources) {
+	if m == nil {
+		return
+	}
+	meta.DefaultAt(&m.MatchPolicy, admissionregistrationv1.Equivalent)
+	meta.DefaultAt(&m.NamespaceSelector, metav1.LabelSelector{})
+	meta.DefaultAt(&m.ObjectSelector, metav1.LabelSelector{})
+	for i := range m.ResourceRules {
+		defaultRule(&m.ResourceRules[i].Rule)
+	}
+	for i := range m.ExcludeResourceRules {
+		defaultRule(&m.ExcludeResourceRules[i].Rule)
+	}
+}
+
+func validateMatch(m *admissionregistrationv1.MatchResources, at *field.Path, rules bool) field.ErrorList {
+	if m == nil {
+		if rules {
+			return field.ErrorList{field.Required(at, "")}
+		}
+		return nil
+	}
+	errs := validateMatchPolicy(m.MatchPolicy, at)
+	errs = append(errs, meta.LabelSelector(m.NamespaceSelector, at.Child("namespaceSelector"))...)
+	errs = append(errs, meta.LabelSelector(m.ObjectSelector, at.Child("objectSelector"))...)
+	if rules && len(m.ResourceRules) == 0 {
+		errs = append(errs, field.Required(at.Child("resourceRules"), ""))
+	}
+	for i := range m.ResourceRules {
+		errs = append(errs, validateRule(&m.ResourceRules[i].RuleWithOperations, at.Child("resourceRules").Index(i))...)
+	}
+	for i := range m.ExcludeResourceRules {
+		errs = append(errs, validateRule(&m.ExcludeResourceRules[i].RuleWithOperations, at.Child("excludeResourceRules").Index(i))...)
+	}
+	return errs
+}
+
+func validateParamKind(k *admissionregistrationv1.ParamKind, at *field.Path) field.ErrorList {
+	if k == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	if k.APIVersion == "" {
+		errs = append(errs, field.Required(at.Child("apiVersion"), ""))
+	}
+	if k.Kind == "" {
+		errs = append(errs, field.Required(at.Child("kind"), ""))
+	}
+	return errs
+}
+
+func validateParamRef(r *admissionregistrationv1.ParamRef, at *field.Path) field.ErrorList {
+	if r == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	if r.Name != "" && r.Selector != nil {
+		errs = append(errs, field.Forbidden(at.Child("name"), "name and selector are mutually exclusive"), field.Forbidden(at.Child("selector"), "name and selector are mutually exclusive"))
+	}
+	if r.Name == "" && r.Selector == nil {
+		errs = append(errs, field.Required(at, "one of name or selector must be specified"))
+	}
+	errs = append(errs, meta.LabelSelector(r.Selector, at.Child("selector"))...)
+	valid := []admissionregistrationv1.ParameterNotFoundActionType{admissionregistrationv1.DenyAction, admissionregistrationv1.AllowAction}
+	if r.ParameterNotFoundAction == nil || *r.ParameterNotFoundAction == "" {
+		errs = append(errs, field.Required(at.Child("parameterNotFoundAction"), ""))
+	} else if !slices.Contains(valid, *r.ParameterNotFoundAction) {
+		errs = append(errs, field.NotSupported(at.Child("parameterNotFoundAction"), *r.ParameterNotFoundAction, valid))
+	}
+	return errs
+}
+
+func validatePolicyName(name string) field.ErrorList {
+	if name == "" {
+		return field.ErrorList{field.Required(specPath.Child("policyName"), "")}
+	}
+	return meta.NameError(specPath.Child("policyName"), name, meta.DNSSubdomain)
+}
+
+func validatePolicy(o *admissionregistrationv1.ValidatingAdmissionPolicy) field.ErrorList {
+	s := &o.Spec
+	errs := validateFailure(s.FailurePolicy, specPath)
+	errs = append(errs, validateParamKind(s.ParamKind, specPath.Child("paramKind"))...)
+	errs = append(errs, validateMatch(s.MatchConstraints, specPath.Child("matchConstraints"), true)...)
+	errs = append(errs, validateConditions(s.MatchConditions, specPath.Child("matchConditions"))...)
+	for i, v := range s.Variables {
+		errs = append(errs, validateVariable(v.Name, v.Expression, specPath.Child("variables").Index(i))...)
+	}
+	if len(s.Validations) == 0 && len(s.AuditAnnotations) == 0 {
+		const text = "validations or auditAnnotations must contain at least one item"
+		errs = append(errs, field.Required(specPath.Child("validations"), text), field.Required(specPath.Child("auditAnnotations"), text))
+	}
+	reasons := []metav1.StatusReason{metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonRequestEntityTooLarge}
+	for i, v := range s.Validations {
+		idx := specPath.Child("validations").Index(i)
+		if v.Expression == "" {
+			errs = append(errs, field.Required(idx.Child("expression"), "expression is not specified"))
+		}
+		if v.Reason != nil && *v.Reason != metav1.StatusReasonUnauthorized && !slices.Contains(reasons, *v.Reason) {
+			errs = append(errs, field.NotSupported(idx.Child("reason"), *v.Reason, reasons))
+		}
+	}
+	for i, a := range s.AuditAnnotations {
+		idx := specPath.Child("auditAnnotations").Index(i)
+		if a.Key == "" {
+			errs = append(errs, field.Required(idx.Child("key"), ""))
+		}
+		if a.ValueExpression == "" {
+			errs = append(errs, field.Required(idx.Child("valueExpression"), ""))
+		}
+	}
+	return errs
+}
+
+func validateVariable(name, expression string, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if name == "" {
+		errs = append(errs, field.Required(at.Child("name"), "name is not specified"))
+	} else if !identifier(name) {
+		errs = append(errs, field.Invalid(at.Child("name"), name, "must be a valid CEL identifier"))
+	}
+	if expression == "" {
+		errs = append(errs, field.Required(at.Child("expression"), "expression is not specified"))
+	}
+	return errs
+}
+
+var reservedWords = []string{"true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop", "package", "namespace", "return", "var", "void", "while"}
+
+// identifier tells whether expressions may name a variable so.
+func identifier(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if c != '_' && !('a' <= c && c <= 'z') && !('A' <= c && c <= 'Z') && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return s != "" && !slices.Contains(reservedWords, s)
+}
+
+func validatePolicyBinding(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) field.ErrorList {
+	s := &o.Spec
+	errs := validatePolicyName(s.PolicyName)
+	errs = append(errs, validateParamRef(s.ParamRef, specPath.Child("paramRef"))...)
+	errs = append(errs, validateMatch(s.MatchResources, specPath.Child("matchResouces"), false)...)
+	at := specPath.Child("validationActions")
+	if len(s.ValidationActions) == 0 {
+		errs = append(errs, field.Required(at, "at least one validation action is required"))
+	}
+	valid := []admissionregistrationv1.ValidationAction{admissionregistrationv1.Audit, admissionregistrationv1.Deny, admissionregistrationv1.Warn}
+	for i, a := range s.ValidationActions {
+		if !slices.Contains(valid, a) {
+			errs = append(errs, field.NotSupported(at.Index(i), a, valid))
+		}
+		if slices.Contains(s.ValidationActions[:i], a) {
+			errs = append(errs, field.Duplicate(at.Index(i), a))
+		}
+	}
+	if slices.Contains(s.ValidationActions, admissionregistrationv1.Deny) && slices.Contains(s.ValidationActions, admissionregistrationv1.Warn) {
+		errs = append(errs, field.Invalid(at, s.ValidationActions, "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)"))
+	}
+	return errs
+}
+
+func validateMutatingPolicy(o *admissionregistrationv1.MutatingAdmissionPolicy) field.ErrorList {
+	s := &o.Spec
+	errs := validateFailure(s.FailurePolicy, specPath)
+	errs = append(errs, validateParamKind(s.ParamKind, specPath.Child("paramKind"))...)
+	errs = append(errs, validateMatch(s.MatchConstraints, specPath.Child("matchConstraints"), true)...)
+	errs = append(errs, validateConditions(s.MatchConditions, specPath.Child("matchConditions"))...)
+	for i, v := range s.Variables {
+		errs = append(errs, validateVariable(v.Name, v.Expression, specPath.Child("variables").Index(i))...)
+	}
+	if len(s.Mutations) == 0 {
+		errs = append(errs, field.Required(specPath.Child("mutations"), "mutations must contain at least one item"))
+	}
+	for i, m := range s.Mutations {
+		idx := specPath.Child("mutations").Index(i)
+		switch m.PatchType {
+		case admissionregistrationv1.PatchTypeApplyConfiguration:
+			if m.JSONPatch != nil {
+				errs = append(errs, field.Invalid(idx.Child("jsonPatch"), "{jsonPatch}", "must not be specified when patchType is ApplyConfiguration"))
+			}
+			if m.ApplyConfiguration == nil {
+				errs = append(errs, field.Required(idx.Child("applyConfiguration"), "must be specified when patchType is ApplyConfiguration"))
+			}
+		case admissionregistrationv1.PatchTypeJSONPatch:
+			if m.ApplyConfiguration != nil {
+				errs = append(errs, field.Invalid(idx.Child("applyConfiguration"), "{applyConfiguration}", "must not be specified when patchType is JSONPatch"))
+			}
+			if m.JSONPatch == nil {
+				errs = append(errs, field.Required(idx.Child("jsonPatch"), "must be specified when patchType is JSONPatch"))
+			}
+		case "":
+			errs = append(errs, field.Required(idx.Child("patchType"), ""))
+		default:
+			errs = append(errs, field.NotSupported(idx.Child("patchType"), m.PatchType, []admissionregistrationv1.PatchType{admissionregistrationv1.PatchTypeJSONPatch, admissionregistrationv1.PatchTypeApplyConfiguration}))
+		}
+	}
+	reinvoke := []admissionregistrationv1.ReinvocationPolicyType{admissionregistrationv1.IfNeededReinvocationPolicy, admissionregistrationv1.NeverReinvocationPolicy}
+	if s.ReinvocationPolicy == "" {
+		errs = append(errs, field.Required(specPath.Child("reinvocationPolicy"), ""))
+	} else if !slices.Contains(reinvoke, s.ReinvocationPolicy) {
+		errs = append(errs, field.NotSupported(specPath.Child("reinvocationPolicy"), s.ReinvocationPolicy, reinvoke))
+	}
+	return errs
+}
+
+func validateMutatingBinding(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) field.ErrorList {
+	errs := validatePolicyName(o.Spec.PolicyName)
+	errs = append(errs, validateParamRef(o.Spec.ParamRef, specPath.Child("paramRef"))...)
+	return append(errs, validateMatch(o.Spec.MatchResources, specPath.Child("matchResouces"), false)...)
+}
+
+func paramKindText(k *admissionregistrationv1.ParamKind) string {
+	if k == nil {
+		return "<unset>"
+	}
+	return k.APIVersion + "/" + k.Kind
+}
+
+func paramRefText(r *admissionregistrationv1.ParamRef) string {
+	switch {
+	case r == nil:
+		return "<unset>"
+	case r.Name == "":
+		return "*/" + r.Namespace
+	}
+	if r.Namespace != "" {
+		return r.Namespace + "/" + r.Name
+	}
+	return r.Name
+}

@@ -1,0 +1,156 @@
+package resource
+
+import (
+	"slices"
+	"strings"
+
+	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+var specPath = field.NewPath("spec")
+
+func defaultClaim(s *resourcev1.ResourceClaimSpec) {
+	for i := range s.Devices.Requests {
+		r := &s.Devices.Requests[i]
+		if r.Exactly != nil {
+			defaultCount(&r.Exactly.AllocationMode, &r.Exactly.Count)
+		}
+		for j := range r.FirstAvailable {
+			defaultCount(&r.FirstAvailable[j].AllocationMode, &r.FirstAvailable[j].Count)
+		}
+	}
+}
+
+func defaultCount(mode *resourcev1.DeviceAllocationMode, count *int64) {
+	meta.Default(mode, resourcev1.DeviceAllocationModeExactCount)
+	if *mode == resourcev1.DeviceAllocationModeExactCount {
+		meta.Default(count, 1)
+	}
+}
+
+func validateClaim(s *resourcev1.ResourceClaimSpec, at *field.Path) field.ErrorList {
+	at = at.Child("devices")
+	var errs field.ErrorList
+	known := map[string]bool{}
+	for i := range s.Devices.Requests {
+		r := &s.Devices.Requests[i]
+		idx := at.Child("requests").Index(i)
+		if known[r.Name] {
+			errs = append(errs, field.Duplicate(idx.Child("name"), r.Name))
+		}
+		known[r.Name] = true
+		errs = append(errs, meta.NameError(idx.Child("name"), r.Name, meta.DNSLabel)...)
+		switch {
+		case r.Exactly != nil && len(r.FirstAvailable) > 0:
+			errs = append(errs, field.Invalid(idx, nil, "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set"))
+		case r.Exactly != nil:
+			errs = append(errs, validateRequest(r.Exactly.DeviceClassName, r.Exactly.AllocationMode, r.Exactly.Count, idx.Child("exactly"))...)
+		case len(r.FirstAvailable) > 0:
+			for j := range r.FirstAvailable {
+				sub := &r.FirstAvailable[j]
+				path := idx.Child("firstAvailable").Index(j)
+				errs = append(errs, meta.NameError(path.Child("name"), sub.Name, meta.DNSLabel)...)
+				errs = append(errs, validateRequest(sub.DeviceClassName, sub.AllocationMode, sub.Count, path)...)
+				known[r.Name+"/"+sub.Name] = true
+			}
+		default:
+			errs = append(errs, field.Required(idx, "exactly one of `exactly` or `firstAvailable` is required"))
+		}
+	}
+	for i := range s.Devices.Constraints {
+		errs = append(errs, validateNames(s.Devices.Constraints[i].Requests, known, at.Child("constraints").Index(i).Child("requests"))...)
+	}
+	for i := range s.Devices.Config {
+		c := &s.Devices.Config[i]
+		idx := at.Child("config").Index(i)
+		errs = append(errs, validateNames(c.Requests, known, idx.Child("requests"))...)
+		errs = append(errs, validateConfiguration(&c.DeviceConfiguration, idx)...)
+	}
+	return errs
+}
+
+func validateRequest(class string, mode resourcev1.DeviceAllocationMode, count int64, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if class == "" {
+		errs = append(errs, field.Required(at.Child("deviceClassName"), ""))
+	} else {
+		errs = append(errs, meta.NameError(at.Child("deviceClassName"), class, meta.DNSSubdomain)...)
+	}
+	switch mode {
+	case resourcev1.DeviceAllocationModeAll:
+		if count != 0 {
+			errs = append(errs, field.Invalid(at.Child("count"), count, "must not be specified when allocationMode is 'All'"))
+		}
+	case resourcev1.DeviceAllocationModeExactCount:
+		if count <= 0 {
+			errs = append(errs, field.Invalid(at.Child("count"), count, "must be greater than zero"))
+		}
+	default:
+		errs = append(errs, field.NotSupported(at.Child("allocationMode"), mode, []resourcev1.DeviceAllocationMode{resourcev1.DeviceAllocationModeAll, resourcev1.DeviceAllocationModeExactCount}))
+	}
+	return errs
+}
+
+func validateNames(names []string, known map[string]bool, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, n := range names {
+		if slices.Contains(names[:i], n) {
+			errs = append(errs, field.Duplicate(at.Index(i), n))
+			continue
+		}
+		for _, part := range strings.SplitN(n, "/", 2) {
+			errs = append(errs, meta.NameError(at.Index(i), part, meta.DNSLabel)...)
+		}
+		if !known[n] {
+			errs = append(errs, field.Invalid(at.Index(i), n, "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"))
+		}
+	}
+	return errs
+}
+
+func validateConfiguration(c *resourcev1.DeviceConfiguration, at *field.Path) field.ErrorList {
+	at = at.Child("opaque")
+	if c.Opaque == nil {
+		return field.ErrorList{field.Required(at, "")}
+	}
+	var errs field.ErrorList
+	if c.Opaque.Driver == "" {
+		errs = append(errs, field.Required(at.Child("driver"), ""))
+	} else {
+		errs = append(errs, meta.NameError(at.Child("driver"), c.Opaque.Driver, meta.DNSSubdomain)...)
+	}
+	if len(c.Opaque.Parameters.Raw) == 0 {
+		errs = append(errs, field.Required(at.Child("parameters"), ""))
+	}
+	return errs
+}
+
+func validateDeviceClass(o *resourcev1.DeviceClass) field.ErrorList {
+	var errs field.ErrorList
+	for i := range o.Spec.Config {
+		errs = append(errs, validateConfiguration(&o.Spec.Config[i].DeviceConfiguration, specPath.Child("config").Index(i))...)
+	}
+	return errs
+}
+
+// claimState is what is known of a claim: allocated, reserved, about to go.
+func claimState(o *resourcev1.ResourceClaim) string {
+	var states []string
+	if o.DeletionTimestamp != nil {
+		states = append(states, "deleted")
+	}
+	if o.Status.Allocation == nil {
+		if o.DeletionTimestamp == nil {
+			states = append(states, "pending")
+		}
+	} else {
+		states = append(states, "allocated")
+		if len(o.Status.ReservedFor) > 0 {
+			states = append(states, "reserved")
+		}
+	}
+	return strings.Join(states, ",")
+}
