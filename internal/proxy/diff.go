@@ -17,8 +17,8 @@ func (r *rule) elements(f nft.Frontend) iter.Seq[nft.Element] {
 				return
 			}
 		}
-		for i, b := range r.slots {
-			if !yield(slot(f, i, b)) {
+		for i := range r.slots {
+			if !yield(slot(f, r.slots, i)) {
 				return
 			}
 		}
@@ -45,8 +45,8 @@ func (r *rule) fixed(f nft.Frontend) []nft.Element {
 	return out
 }
 
-func slot(f nft.Frontend, i int, b netip.AddrPort) nft.Element {
-	return nft.Element{Kind: nft.KindSlot, Frontend: f, Slot: uint32(i), Backend: b}
+func slot(f nft.Frontend, owners []netip.AddrPort, i int) nft.Element {
+	return nft.Element{Kind: nft.KindSlot, Frontend: f, Slot: uint32(len(owners) + i), Backend: owners[i]}
 }
 
 // diff adds to the change what turns the old rule of a frontend into the present one.
@@ -64,15 +64,15 @@ func (s *State) diff(c *Change, f nft.Frontend, old *rule) {
 		}
 	}
 	oldSlots, newSlots := old.owners(), now.owners()
-	for i := range max(len(oldSlots), len(newSlots)) {
-		switch {
-		case i >= len(newSlots):
-			c.Remove = append(c.Remove, slot(f, i, oldSlots[i]))
-		case i >= len(oldSlots):
-			c.Add = append(c.Add, slot(f, i, newSlots[i]))
-		case oldSlots[i] != newSlots[i]:
-			c.Remove = append(c.Remove, slot(f, i, oldSlots[i]))
-			c.Add = append(c.Add, slot(f, i, newSlots[i]))
+	same := len(oldSlots) == len(newSlots) // else another class, with other numbers
+	for i := range oldSlots {
+		if !same || oldSlots[i] != newSlots[i] {
+			c.Remove = append(c.Remove, slot(f, oldSlots, i))
+		}
+	}
+	for i := range newSlots {
+		if !same || oldSlots[i] != newSlots[i] {
+			c.Add = append(c.Add, slot(f, newSlots, i))
 		}
 	}
 	gone := lost(old.backends(), now.backends())
@@ -81,9 +81,9 @@ func (s *State) diff(c *Change, f nft.Frontend, old *rule) {
 		c.Flows = append(c.Flows, s.allowed(f))
 	}
 	if a := old.affinity(); a != 0 && (gone || now.affinity() == 0) {
-		allowed := s.allowed(f)
-		if now.affinity() == 0 {
-			allowed.Backends = nil
+		allowed := nft.Allowed{Frontend: f}
+		if now.affinity() != 0 {
+			allowed.Backends = now.backends()
 		}
 		c.Clients = append(c.Clients, allowed)
 	}

@@ -10,7 +10,7 @@ import (
 
 // rule is what one frontend does.
 type rule struct {
-	mode    nft.Mode // without the class, which the backends decide
+	mode    nft.Mode
 	refusal nft.Kind // KindReject or KindDrop when there are no backends
 	to      []netip.AddrPort
 	sources []netip.Prefix // who may use it; nil: everybody
@@ -62,9 +62,7 @@ func compile(node Node, svc *corev1.Service, eps endpoints) program {
 	p.hairpin = distinct(p.hairpin)
 	for _, r := range p.rules {
 		if len(r.to) > 0 {
-			class := classFor(len(r.to))
-			r.mode |= nft.ModeOf(class, 0, 0)
-			r.slots = assign(r.to, nft.Classes[class])
+			r.slots = assign(r.to, nft.Classes[classFor(len(r.to))])
 		}
 	}
 	return p
@@ -72,7 +70,7 @@ func compile(node Node, svc *corev1.Service, eps endpoints) program {
 
 // addPort adds the frontends of one port in one address family.
 func (p *program) addPort(svc *corev1.Service, port *corev1.ServicePort, proto uint8, ip netip.Addr, b backends) {
-	affinity := nft.ModeOf(0, 0, affinitySeconds(svc))
+	affinity := nft.Mode(0).Affine(affinitySeconds(svc))
 	any := refusalFor(b)
 	inside := rule{mode: affinity | nft.MasqueradeOutside, to: b.cluster, refusal: any}
 

@@ -56,7 +56,7 @@ func text(es []nft.Element) []string {
 		}
 		switch e.Kind {
 		case nft.KindMode:
-			s += fmt.Sprintf(" class %d affinity %d", nft.Classes[e.Mode.Class()], e.Mode.Affinity())
+			s += fmt.Sprintf(" affinity %d", e.Mode.Affinity())
 			if e.Mode&nft.MasqueradeAlways != 0 {
 				s += " masquerade"
 			}
@@ -87,35 +87,35 @@ reject 10.96.0.10 80/6`},
 		{"one endpoint", func() { s.SetSlice(makeSlice("web", "10.244.0.1")) }, `
 reject 10.96.0.10 80/6`, `
 hairpin 10.244.0.1
-mode 10.96.0.10 80/6 class 4 affinity 0 masquerade-outside
-slot 10.96.0.10 80/6 0 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 1 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 2 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 3 -> 10.244.0.1:8080`},
+mode 10.96.0.10 80/6 affinity 0 masquerade-outside
+slot 10.96.0.10 80/6 4 -> 10.244.0.1:8080
+slot 10.96.0.10 80/6 5 -> 10.244.0.1:8080
+slot 10.96.0.10 80/6 6 -> 10.244.0.1:8080
+slot 10.96.0.10 80/6 7 -> 10.244.0.1:8080`},
 		{"the same again", func() { s.SetSlice(makeSlice("web", "10.244.0.1")) }, "", ""},
 		{"affinity", func() { s.SetService(makeService("web", "10.96.0.10", affine)) }, `
-mode 10.96.0.10 80/6 class 4 affinity 0 masquerade-outside`, `
-mode 10.96.0.10 80/6 class 4 affinity 10800 masquerade-outside`},
+mode 10.96.0.10 80/6 affinity 0 masquerade-outside`, `
+mode 10.96.0.10 80/6 affinity 10800 masquerade-outside`},
 		{"a node port, local", func() { s.SetService(makeService("web", "10.96.0.10", nodePort(30080), localOnly)) }, `
-mode 10.96.0.10 80/6 class 4 affinity 10800 masquerade-outside`, `
-mode 0.0.0.0 30080/6 class 4 affinity 0
-mode 0.0.0.0 30080/6 inside class 4 affinity 0 masquerade-outside
-mode 10.96.0.10 80/6 class 4 affinity 0 masquerade-outside
-slot 0.0.0.0 30080/6 0 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 1 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 2 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 3 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 0 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 1 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 2 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 3 -> 10.244.0.1:8080`},
+mode 10.96.0.10 80/6 affinity 10800 masquerade-outside`, `
+mode 0.0.0.0 30080/6 affinity 0
+mode 0.0.0.0 30080/6 inside affinity 0 masquerade-outside
+mode 10.96.0.10 80/6 affinity 0 masquerade-outside
+slot 0.0.0.0 30080/6 4 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 5 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 6 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 7 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 inside 4 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 inside 5 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 inside 6 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 inside 7 -> 10.244.0.1:8080`},
 		{"the endpoint moves away", func() { s.SetSlice(elsewhere(makeSlice("web", "10.244.0.1"))) }, `
 hairpin 10.244.0.1
-mode 0.0.0.0 30080/6 class 4 affinity 0
-slot 0.0.0.0 30080/6 0 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 1 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 2 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 3 -> 10.244.0.1:8080`, `
+mode 0.0.0.0 30080/6 affinity 0
+slot 0.0.0.0 30080/6 4 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 5 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 6 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 7 -> 10.244.0.1:8080`, `
 drop 0.0.0.0 30080/6`},
 		{"it ends, but serves", func() {
 			sl := elsewhere(makeSlice("web", "10.244.0.1"))
@@ -127,16 +127,16 @@ drop 0.0.0.0 30080/6`},
 			s.SetService(makeService("a", "10.96.0.10"))
 		}, `
 drop 0.0.0.0 30080/6
-mode 0.0.0.0 30080/6 inside class 4 affinity 0 masquerade-outside
-mode 10.96.0.10 80/6 class 4 affinity 0 masquerade-outside
-slot 0.0.0.0 30080/6 inside 0 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 1 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 2 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 3 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 0 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 1 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 2 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 3 -> 10.244.0.1:8080`, `
+mode 0.0.0.0 30080/6 inside affinity 0 masquerade-outside
+mode 10.96.0.10 80/6 affinity 0 masquerade-outside
+slot 0.0.0.0 30080/6 inside 4 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 inside 5 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 inside 6 -> 10.244.0.1:8080
+slot 0.0.0.0 30080/6 inside 7 -> 10.244.0.1:8080
+slot 10.96.0.10 80/6 4 -> 10.244.0.1:8080
+slot 10.96.0.10 80/6 5 -> 10.244.0.1:8080
+slot 10.96.0.10 80/6 6 -> 10.244.0.1:8080
+slot 10.96.0.10 80/6 7 -> 10.244.0.1:8080`, `
 reject 10.96.0.10 80/6`},
 	}
 	tb := table{}

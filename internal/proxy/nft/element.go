@@ -36,7 +36,7 @@ const (
 type Kind uint8
 
 const (
-	// KindMode maps a frontend to its Mode: that is what makes it forward.
+	// KindMode holds frontends that forward, and how.
 	KindMode Kind = iota
 	// KindSlot maps a frontend and slot number to a backend.
 	KindSlot
@@ -74,33 +74,28 @@ func (e Element) Key() Element {
 	return e
 }
 
-// Mode is what the data path must know about a frontend before it picks a slot:
-// the slot class in the low bits, when to masquerade, and the seconds of client affinity.
+// Mode is how a frontend forwards: when to masquerade, and the seconds of client affinity.
 type Mode uint32
 
 const (
-	classMask Mode = 0xf
 	// MasqueradeOutside hides the client when it is not a pod.
-	MasqueradeOutside Mode = 0x10
+	MasqueradeOutside Mode = 1
 	// MasqueradeAlways hides every client: the answer must come back through this node.
-	MasqueradeAlways Mode = 0x20
+	MasqueradeAlways Mode = 2
 
-	affinityShift = 8
-	// dispatchMask keeps what selects the chain.
-	dispatchMask = ^(MasqueradeOutside | MasqueradeAlways)
+	affinityShift = 2
 )
 
-// Classes are the slot counts to choose from. A packet picks a slot at random
-// modulo the count, which nftables can only do with a constant: hence one chain per class.
-var Classes = [...]uint32{4, 16, 64, 256, 1024, 4096, 16384}
-
-// ModeOf packs a mode; affinity is in seconds, 0 for none.
-func ModeOf(class int, masquerade Mode, affinity uint32) Mode {
-	return Mode(class) | masquerade | Mode(affinity)<<affinityShift
+// Affine returns the mode with seconds of client affinity; 0 means none.
+func (m Mode) Affine(seconds uint32) Mode {
+	return m&(MasqueradeOutside|MasqueradeAlways) | Mode(seconds)<<affinityShift
 }
 
 // Affinity returns the seconds that a client stays with its backend, 0 for no affinity.
 func (m Mode) Affinity() uint32 { return uint32(m >> affinityShift) }
 
-// Class returns the index into Classes.
-func (m Mode) Class() int { return int(m & classMask) }
+// Classes are the slot counts to choose from. A packet picks a slot at random
+// modulo the count, which nftables can only do with a constant: hence one rule per
+// class. The slots of a class of n are numbered from n to 2n-1, so the rule of a
+// class finds frontends of its class only, and all classes share one map.
+var Classes = [...]uint32{4, 16, 64, 256, 1024, 4096, 16384}

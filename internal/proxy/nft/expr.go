@@ -3,7 +3,7 @@ package nft
 import (
 	"encoding/binary"
 	"net"
-	"time"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -14,25 +14,53 @@ import (
 
 func native(v uint32) []byte { return binary.NativeEndian.AppendUint32(nil, v) }
 
-func seconds(n uint32) time.Duration { return time.Duration(n) * time.Second }
+// Registers (32 bits each): a key of at most four words, then the backend.
+const (
+	regKey     = 8
+	regBackend = 12
+	regPort    = 13
+)
 
-// frontendKey loads address, protocol and port; the address of a node port is 0.0.0.0.
-func frontendKey(node bool) []expr.Any {
-	var addr expr.Any = &expr.Payload{DestRegister: regKey, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4}
-	if node {
-		addr = &expr.Immediate{Register: regKey, Data: make([]byte, 4)}
-	}
-	return []expr.Any{
-		addr,
-		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: regProto},
-		&expr.Payload{DestRegister: regPort, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
-	}
+// Offsets in the IPv4 header.
+const (
+	saddr = 12
+	daddr = 16
+)
+
+func address4(register, offset uint32) expr.Any {
+	return &expr.Payload{DestRegister: register, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: 4}
 }
 
-// client loads the source address behind the frontend key.
-func client() []expr.Any {
-	return []expr.Any{&expr.Payload{DestRegister: regFourth, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 4}}
+// keyType is that of the sets of a variant; node ports have no address in it.
+func (v *variant) keyType() []nftables.SetDatatype {
+	if v.node {
+		return portType
+	}
+	return slices.Concat(addressType, portType)
 }
+
+// key loads the frontend that a packet goes to.
+func (v *variant) key() []expr.Any {
+	port := []expr.Any{
+		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: v.fourth() - 2},
+		&expr.Payload{DestRegister: v.fourth() - 1, Base: expr.PayloadBaseTransportHeader, Offset: 2, Len: 2},
+	}
+	if v.node {
+		return port
+	}
+	return append([]expr.Any{address4(regKey, daddr)}, port...)
+}
+
+// fourth is the register behind the key, for the slot or the client.
+func (v *variant) fourth() uint32 {
+	if v.node {
+		return regKey + 2
+	}
+	return regKey + 3
+}
+
+// client loads the source address behind the key.
+func (v *variant) client() []expr.Any { return []expr.Any{address4(v.fourth(), saddr)} }
 
 // in continues if the key is in the set (or is not, when inverted).
 func in(s *nftables.Set, invert bool) []expr.Any {
@@ -60,10 +88,10 @@ func toThisNode() []expr.Any {
 	}
 }
 
-// testBits continues if the mode in the key register has any of the bits.
-func testBits(bits Mode) []expr.Any {
+// testBits continues if the key register has any of the bits.
+func testBits(bits uint32) []expr.Any {
 	return []expr.Any{
-		&expr.Bitwise{SourceRegister: regKey, DestRegister: regKey, Len: 4, Mask: native(uint32(bits)), Xor: native(0)},
+		&expr.Bitwise{SourceRegister: regKey, DestRegister: regKey, Len: 4, Mask: native(bits), Xor: native(0)},
 		&expr.Cmp{Register: regKey, Op: expr.CmpOpNeq, Data: native(0)},
 	}
 }
@@ -96,7 +124,7 @@ func translated() []expr.Any {
 }
 
 func newConnection() []expr.Any {
-	return append([]expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: regKey}}, testBits(Mode(expr.CtStateBitNEW))...)
+	return append([]expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: regKey}}, testBits(expr.CtStateBitNEW)...)
 }
 
 func isTCP() []expr.Any { return isProto(TCP) }
@@ -117,10 +145,12 @@ func portUnreachable() []expr.Any {
 
 func jump(c *nftables.Chain) []expr.Any { return verdict(expr.VerdictJump, c.Name) }
 
+func gotoChain(c *nftables.Chain) []expr.Any { return verdict(expr.VerdictGoto, c.Name) }
+
 func verdict(kind expr.VerdictKind, chain string) []expr.Any {
 	return []expr.Any{&expr.Verdict{Kind: kind, Chain: chain}}
 }
 
 func dnat() []expr.Any {
-	return []expr.Any{&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(nftables.TableFamilyIPv4), RegAddrMin: regBackend, RegProtoMin: regBackPrt}}
+	return []expr.Any{&expr.NAT{Type: expr.NATTypeDestNAT, Family: uint32(nftables.TableFamilyIPv4), RegAddrMin: regBackend, RegProtoMin: regPort}}
 }

@@ -1,8 +1,11 @@
 package nft
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -13,62 +16,60 @@ import (
 // Kubernetes has always used, so that other software knows to leave it alone.
 const mark = 0x4000
 
-// insideOffset is added to the slot numbers of inside frontends.
-const insideOffset = 1 << 16
-
-// Registers (32 bits each). A frontend key fills the first three, the slot or
-// the client the fourth; the backend goes to the two after.
-const (
-	regKey     = 8
-	regProto   = 9
-	regPort    = 10
-	regFourth  = 11
-	regBackend = 12
-	regBackPrt = 13
-)
-
 // layout holds the handles of the sets and chains of the table.
 //
 // The path of a packet, first packet of a connection only (that is all that nat hooks see):
 //
-//	prerouting, output ─ inside source? ─► inside ─► services ─(to an address of this node?)─► nodeports
-//	   each: frontend ─map→ mode ─vmap→ a chain "slots/…" ─ numgen, map → backend: dnat
+//	prerouting, output: from a pod or this node? ─► the inside variants, then the ordinary ones:
+//	    frontends of an address, then (to an address of this node) node ports
+//	each: a frontend? ─► mark for masquerade; known client? dnat; else numgen, slots → backend: dnat
 //	postrouting: masquerade what is marked or reaches itself
-//	input, forward, output (filter): guard sources, refuse or drop frontends without backends
+//	input, forward, output (filter): refuse or drop frontends without backends
+//
+// Every rule is one that the nft program can list: no look-up works on what another one found.
 type layout struct {
-	table *nftables.Table
-	cidr  netip.Prefix // of pods; the zero value when unknown
-
-	modes, insideModes, slots      *nftables.Set
-	reject, drop, clusterIPs       *nftables.Set
-	hairpin, affinity              *nftables.Set
-	guarded, sources               *nftables.Set
-	dispatch                       [4]*nftables.Set // by variant.index
-	services, inside, nodePorts    *nftables.Chain
-	insideNode, refuse, refuseNode *nftables.Chain
-
-	timeouts map[uint32]bool // affinity timeouts that have chains
-	nextSet  uint32
+	table                    *nftables.Table
+	cidr                     netip.Prefix // of pods; the zero value when unknown
+	variants                 [4]*variant  // by index
+	clusterIPs, hairpin      *nftables.Set
+	guarded, sources         *nftables.Set
+	inside, services, refuse *nftables.Chain
+	nextSet                  uint32
 }
 
-// variant is one of the four ways that a frontend key is made and looked up.
-type variant struct{ inside, node bool }
+// variant is one of the four kinds of frontends, with sets and chains of its own.
+type variant struct {
+	inside, node bool
 
-var variants = [4]variant{{false, false}, {false, true}, {true, false}, {true, true}}
+	frontends, always, outside *nftables.Set // all; those to masquerade; those for other clients than pods
+	slots, affinity            *nftables.Set
+	reject, drop               *nftables.Set            // of the ordinary variants
+	affine                     map[uint32]*nftables.Set // frontends by affinity timeout
+	look, forward, known       *nftables.Chain
+}
 
-func (v variant) index() int {
+// index finds the variant of a frontend.
+func index(f Frontend) int {
 	i := 0
-	if v.node {
+	if f.Addr.IsUnspecified() {
 		i |= 1
 	}
-	if v.inside {
+	if f.Inside {
 		i |= 2
 	}
 	return i
 }
 
-func (v variant) String() string {
-	return [4]string{"address", "node", "inside-address", "inside-node"}[v.index()]
+// String is the prefix of names.
+func (v *variant) String() string {
+	s := "address"
+	if v.node {
+		s = "node"
+	}
+	if v.inside {
+		s = "inside-" + s
+	}
+	return s
 }
 
 // newLayout queues the whole empty table: declared, deleted and declared again,
@@ -78,47 +79,62 @@ func newLayout(c *nftables.Conn, name string, cidr netip.Prefix) (*layout, error
 	c.AddTable(t)
 	c.DelTable(t)
 	c.AddTable(t)
-	l := &layout{table: t, cidr: cidr, timeouts: map[uint32]bool{}}
+	l := &layout{table: t, cidr: cidr}
 	if err := l.addSets(c); err != nil {
 		return nil, err
 	}
 	l.addChains(c)
-	return l, l.addClassChains(c, 0)
+	return l, nil
+}
+
+var (
+	addressType = []nftables.SetDatatype{nftables.TypeIPAddr}
+	portType    = []nftables.SetDatatype{nftables.TypeInetProto, nftables.TypeInetService}
+	backendType = concat([]nftables.SetDatatype{nftables.TypeIPAddr, nftables.TypeInetService})
+)
+
+func concat(parts ...[]nftables.SetDatatype) nftables.SetDatatype {
+	return nftables.MustConcatSetType(slices.Concat(parts...)...)
 }
 
 func (l *layout) addSets(c *nftables.Conn) error {
-	frontend := []nftables.SetDatatype{nftables.TypeIPAddr, nftables.TypeInetProto, nftables.TypeInetService}
-	key3 := nftables.MustConcatSetType(frontend...)
-	slotKey := nftables.MustConcatSetType(append(frontend[:3:3], nftables.TypeMark)...)
-	clientKey := nftables.MustConcatSetType(append(frontend[:3:3], nftables.TypeIPAddr)...)
-	backend := nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeInetService)
-	pair := nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)
-
-	l.modes = &nftables.Set{Name: "modes", KeyType: key3, DataType: nftables.TypeMark, IsMap: true, Concatenation: true}
-	l.insideModes = &nftables.Set{Name: "inside-modes", KeyType: key3, DataType: nftables.TypeMark, IsMap: true, Concatenation: true}
-	l.slots = &nftables.Set{Name: "slots", KeyType: slotKey, DataType: backend, IsMap: true, Concatenation: true}
-	l.reject = &nftables.Set{Name: "reject", KeyType: key3, Concatenation: true}
-	l.drop = &nftables.Set{Name: "drop", KeyType: key3, Concatenation: true}
-	l.clusterIPs = &nftables.Set{Name: "cluster-ips", KeyType: nftables.TypeIPAddr}
-	l.hairpin = &nftables.Set{Name: "hairpin", KeyType: pair, Concatenation: true}
-	l.affinity = &nftables.Set{Name: "affinity", KeyType: clientKey, DataType: backend, IsMap: true, Concatenation: true,
-		Dynamic: true, HasTimeout: true, Size: 1 << 18}
-	l.guarded = &nftables.Set{Name: "guarded", KeyType: key3, Concatenation: true}
-	l.sources = &nftables.Set{Name: "sources", KeyType: clientKey, Concatenation: true, Interval: true}
-	all := []*nftables.Set{l.modes, l.insideModes, l.slots, l.reject, l.drop, l.clusterIPs, l.hairpin, l.affinity, l.guarded, l.sources}
-	for _, v := range variants {
-		s := &nftables.Set{Name: "dispatch-" + v.String(), KeyType: nftables.TypeMark, DataType: nftables.TypeVerdict, IsMap: true}
-		l.dispatch[v.index()] = s
-		all = append(all, s)
+	var err error
+	add := func(name string, s nftables.Set) *nftables.Set {
+		s.Name = name
+		err = errors.Join(err, l.addSet(c, &s))
+		return &s
 	}
-	for _, s := range all {
-		// The library's own numbering is a global without a lock; numbers need
-		// only be unique in a batch.
-		l.nextSet++
-		s.Table, s.ID = l.table, l.nextSet
-		if err := c.AddSet(s, nil); err != nil {
-			return fmt.Errorf("set %s: %w", s.Name, err)
+	for i := range l.variants {
+		v := &variant{node: i&1 != 0, inside: i&2 != 0, affine: map[uint32]*nftables.Set{}}
+		l.variants[i] = v
+		key := v.keyType()
+		all := func(more nftables.SetDatatype) nftables.SetDatatype { return concat(key, []nftables.SetDatatype{more}) }
+		n := v.String()
+		v.frontends = add(n+"-frontends", nftables.Set{KeyType: concat(key), Concatenation: true})
+		v.always = add(n+"-masquerade", nftables.Set{KeyType: concat(key), Concatenation: true})
+		v.outside = add(n+"-masquerade-outside", nftables.Set{KeyType: concat(key), Concatenation: true})
+		v.slots = add(n+"-slots", nftables.Set{KeyType: all(nftables.TypeMark), DataType: backendType, IsMap: true, Concatenation: true})
+		v.affinity = add(n+"-clients", nftables.Set{KeyType: all(nftables.TypeIPAddr), DataType: backendType, IsMap: true, Concatenation: true,
+			Dynamic: true, HasTimeout: true, Size: 1 << 18})
+		if !v.inside {
+			v.reject = add(n+"-reject", nftables.Set{KeyType: concat(key), Concatenation: true})
+			v.drop = add(n+"-drop", nftables.Set{KeyType: concat(key), Concatenation: true})
 		}
+	}
+	l.clusterIPs = add("cluster-ips", nftables.Set{KeyType: nftables.TypeIPAddr})
+	l.hairpin = add("hairpin", nftables.Set{KeyType: concat(addressType, addressType), Concatenation: true})
+	l.guarded = add("guarded", nftables.Set{KeyType: concat(addressType, portType), Concatenation: true})
+	l.sources = add("sources", nftables.Set{KeyType: concat(addressType, portType, addressType), Concatenation: true, Interval: true})
+	return err
+}
+
+// addSet numbers the set: the library's own numbers come from a global without a lock, and
+// need only be unique in a batch.
+func (l *layout) addSet(c *nftables.Conn, s *nftables.Set) error {
+	l.nextSet++
+	s.Table, s.ID = l.table, l.nextSet
+	if err := c.AddSet(s, nil); err != nil {
+		return fmt.Errorf("set %s: %w", s.Name, err)
 	}
 	return nil
 }
@@ -140,12 +156,14 @@ func (l *layout) rule(c *nftables.Conn, chain *nftables.Chain, parts ...[]expr.A
 }
 
 func (l *layout) addChains(c *nftables.Conn) {
-	l.services = l.chain(c, "services")
-	l.nodePorts = l.chain(c, "nodeports")
-	l.inside = l.chain(c, "inside")
-	l.insideNode = l.chain(c, "inside-nodeports")
-	l.refuse = l.chain(c, "refuse")
-	l.refuseNode = l.chain(c, "refuse-nodeports")
+	l.inside, l.services, l.refuse = l.chain(c, "inside"), l.chain(c, "services"), l.chain(c, "refuse")
+	for _, v := range l.variants {
+		l.addForward(c, v)
+	}
+	l.rule(c, l.inside, jump(l.variants[2].look))
+	l.rule(c, l.inside, toThisNode(), jump(l.variants[3].look))
+	l.rule(c, l.services, jump(l.variants[0].look))
+	l.rule(c, l.services, toThisNode(), jump(l.variants[1].look))
 
 	pre := l.base(c, "prerouting", nftables.ChainTypeNAT, nftables.ChainHookPrerouting, nftables.ChainPriorityNATDest)
 	out := l.base(c, "output", nftables.ChainTypeNAT, nftables.ChainHookOutput, nftables.ChainPriorityNATDest)
@@ -156,20 +174,79 @@ func (l *layout) addChains(c *nftables.Conn) {
 	l.rule(c, out, jump(l.inside))
 	l.rule(c, out, jump(l.services))
 
-	l.addDispatch(c, l.services, variant{})
-	l.rule(c, l.services, toThisNode(), jump(l.nodePorts))
-	l.addDispatch(c, l.nodePorts, variant{node: true})
-	l.addDispatch(c, l.inside, variant{inside: true})
-	l.rule(c, l.inside, toThisNode(), jump(l.insideNode))
-	l.addDispatch(c, l.insideNode, variant{inside: true, node: true})
-
 	post := l.base(c, "postrouting", nftables.ChainTypeNAT, nftables.ChainHookPostrouting, nftables.ChainPriorityNATSource)
 	l.rule(c, post, testMark(), setMark(false), masquerade())
 	l.rule(c, post, translated(), []expr.Any{
-		&expr.Payload{DestRegister: 8, Base: expr.PayloadBaseNetworkHeader, Offset: 12, Len: 8}, // saddr . daddr
-		&expr.Lookup{SourceRegister: 8, SetID: l.hairpin.ID, SetName: l.hairpin.Name},
+		address4(regKey, saddr), address4(regKey+1, daddr),
+		&expr.Lookup{SourceRegister: regKey, SetID: l.hairpin.ID, SetName: l.hairpin.Name},
 	}, masquerade())
 
+	// Before dnat, while the packet still has the address that is guarded.
+	guard := l.base(c, "guard", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRef(*nftables.ChainPriorityNATDest-10))
+	v := l.variants[0]
+	l.rule(c, guard, newConnection(), v.key(), in(l.guarded, false), v.key(), v.client(), in(l.sources, true), verdict(expr.VerdictDrop, ""))
+	l.addFilter(c)
+}
+
+// addForward adds the chains of one variant: whether there is such a frontend, and to where.
+func (l *layout) addForward(c *nftables.Conn, v *variant) {
+	v.known = l.chain(c, v.String()+"-affine")
+	v.forward = l.chain(c, v.String()+"-forward")
+	v.look = l.chain(c, v.String())
+	l.rule(c, v.look, v.key(), in(v.frontends, false), gotoChain(v.forward))
+
+	l.rule(c, v.forward, v.key(), in(v.always, false), setMark(true))
+	if l.cidr.IsValid() {
+		l.rule(c, v.forward, l.fromPods(expr.CmpOpNeq), v.key(), in(v.outside, false), setMark(true))
+	}
+	l.rule(c, v.forward, jump(v.known))
+	l.addClasses(c, v.forward, v, nil)
+}
+
+// addClasses adds one rule for each class; in every one but that of the frontend
+// the look-up finds nothing.
+func (l *layout) addClasses(c *nftables.Conn, ch *nftables.Chain, v *variant, learn []expr.Any) {
+	for _, slots := range Classes {
+		l.rule(c, ch, v.key(), []expr.Any{
+			&expr.Numgen{Register: v.fourth(), Modulus: slots, Type: unix.NFT_NG_RANDOM, Offset: slots},
+			&expr.Lookup{SourceRegister: regKey, DestRegister: regBackend, IsDestRegSet: true, SetID: v.slots.ID, SetName: v.slots.Name},
+		}, learn, dnat())
+	}
+}
+
+// addAffinity adds what clients need to stay for so many seconds, if it is not there yet.
+func (l *layout) addAffinity(c *nftables.Conn, v *variant, timeout uint32) error {
+	if timeout == 0 || v.affine[timeout] != nil {
+		return nil
+	}
+	name := fmt.Sprintf("%s-affine-%ds", v, timeout)
+	set := &nftables.Set{Name: name, KeyType: concat(v.keyType()), Concatenation: true}
+	if err := l.addSet(c, set); err != nil {
+		return err
+	}
+	v.affine[timeout] = set
+	ch := l.chain(c, name)
+	l.rule(c, v.known, v.key(), in(set, false), gotoChain(ch))
+	// Each packet that begins a connection renews the client's entry.
+	learn := slices.Concat(v.key(), v.client(), []expr.Any{&expr.Dynset{SrcRegKey: regKey, SrcRegData: regBackend, SetID: v.affinity.ID,
+		SetName: v.affinity.Name, Operation: uint32(unix.NFT_DYNSET_OP_UPDATE), Timeout: time.Duration(timeout) * time.Second}})
+	l.rule(c, ch, v.key(), v.client(), []expr.Any{
+		&expr.Lookup{SourceRegister: regKey, DestRegister: regBackend, IsDestRegSet: true, SetID: v.affinity.ID, SetName: v.affinity.Name},
+	}, learn, dnat())
+	l.addClasses(c, ch, v, learn)
+	return nil
+}
+
+// addFilter adds the answers for frontends without backends, in every place
+// where a packet may be that was not sent on.
+func (l *layout) addFilter(c *nftables.Conn) {
+	node := l.chain(c, "refuse-node")
+	l.addRefuse(c, l.refuse, l.variants[0])
+	l.rule(c, l.refuse, toThisNode(), jump(node))
+	l.addRefuse(c, node, l.variants[1])
+	clusterIP := []expr.Any{address4(regKey, daddr), &expr.Lookup{SourceRegister: regKey, SetID: l.clusterIPs.ID, SetName: l.clusterIPs.Name}}
+	l.rule(c, l.refuse, isTCP(), clusterIP, resetTCP())
+	l.rule(c, l.refuse, isUDP(), clusterIP, portUnreachable())
 	for _, h := range []struct {
 		name string
 		hook *nftables.ChainHook
@@ -177,87 +254,10 @@ func (l *layout) addChains(c *nftables.Conn) {
 		ch := l.base(c, h.name, nftables.ChainTypeFilter, h.hook, nftables.ChainPriorityFilter)
 		l.rule(c, ch, newConnection(), jump(l.refuse))
 	}
-	// Before dnat, while the packet still has the address that is guarded.
-	guard := l.base(c, "guard", nftables.ChainTypeFilter, nftables.ChainHookPrerouting, nftables.ChainPriorityRef(*nftables.ChainPriorityNATDest-10))
-	l.rule(c, guard, newConnection(), frontendKey(false), in(l.guarded, false), client(), in(l.sources, true), verdict(expr.VerdictDrop, ""))
-
-	l.addRefuse(c, l.refuse, false)
-	l.rule(c, l.refuse, toThisNode(), jump(l.refuseNode))
-	l.addRefuse(c, l.refuseNode, true)
-	clusterIP := []expr.Any{
-		&expr.Payload{DestRegister: regKey, Base: expr.PayloadBaseNetworkHeader, Offset: 16, Len: 4},
-		&expr.Lookup{SourceRegister: regKey, SetID: l.clusterIPs.ID, SetName: l.clusterIPs.Name},
-	}
-	l.rule(c, l.refuse, isTCP(), clusterIP, resetTCP())
-	l.rule(c, l.refuse, isUDP(), clusterIP, portUnreachable())
 }
 
-// addDispatch adds the rules that look a frontend up and go to the chain of its class.
-func (l *layout) addDispatch(c *nftables.Conn, chain *nftables.Chain, v variant) {
-	modes := l.modes
-	if v.inside {
-		modes = l.insideModes
-	}
-	find := append(frontendKey(v.node), &expr.Lookup{SourceRegister: regKey, DestRegister: regKey, IsDestRegSet: true, SetID: modes.ID, SetName: modes.Name})
-	l.rule(c, chain, find, testBits(MasqueradeAlways), setMark(true))
-	if l.cidr.IsValid() {
-		l.rule(c, chain, l.fromPods(expr.CmpOpNeq), find, testBits(MasqueradeOutside), setMark(true))
-	}
-	d := l.dispatch[v.index()]
-	l.rule(c, chain, find, []expr.Any{
-		&expr.Bitwise{SourceRegister: regKey, DestRegister: regKey, Len: 4, Mask: native(uint32(dispatchMask)), Xor: native(0)},
-		&expr.Lookup{SourceRegister: regKey, DestRegister: 0, IsDestRegSet: true, SetID: d.ID, SetName: d.Name},
-	})
-}
-
-func (l *layout) addRefuse(c *nftables.Conn, chain *nftables.Chain, node bool) {
-	l.rule(c, chain, isTCP(), frontendKey(node), in(l.reject, false), resetTCP())
-	l.rule(c, chain, frontendKey(node), in(l.reject, false), portUnreachable())
-	l.rule(c, chain, frontendKey(node), in(l.drop, false), verdict(expr.VerdictDrop, ""))
-}
-
-// addClassChains adds the chains, one per class and variant, for an affinity timeout in seconds (0: none).
-func (l *layout) addClassChains(c *nftables.Conn, timeout uint32) error {
-	if l.timeouts[timeout] {
-		return nil
-	}
-	l.timeouts[timeout] = true
-	for _, v := range variants {
-		var jumps []nftables.SetElement
-		for class, slots := range Classes {
-			name := fmt.Sprintf("slots-%s-%d", v, slots)
-			if timeout != 0 {
-				name += fmt.Sprintf("-%ds", timeout)
-			}
-			ch := l.chain(c, name)
-			l.addClassRules(c, ch, v, slots, timeout)
-			jumps = append(jumps, nftables.SetElement{
-				Key:         native(uint32(ModeOf(class, 0, timeout))),
-				VerdictData: &expr.Verdict{Kind: expr.VerdictGoto, Chain: name},
-			})
-		}
-		if err := c.SetAddElements(l.dispatch[v.index()], jumps); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (l *layout) addClassRules(c *nftables.Conn, ch *nftables.Chain, v variant, slots, timeout uint32) {
-	offset := uint32(0)
-	if v.inside {
-		offset = insideOffset
-	}
-	learn := []expr.Any{}
-	if timeout != 0 {
-		// Each packet that begins a connection renews the client's entry.
-		learn = append(client(), &expr.Dynset{SrcRegKey: regKey, SrcRegData: regBackend, SetID: l.affinity.ID, SetName: l.affinity.Name,
-			Operation: uint32(unix.NFT_DYNSET_OP_UPDATE), Timeout: seconds(timeout)})
-		known := []expr.Any{&expr.Lookup{SourceRegister: regKey, DestRegister: regBackend, IsDestRegSet: true, SetID: l.affinity.ID, SetName: l.affinity.Name}}
-		l.rule(c, ch, frontendKey(v.node), client(), known, learn, dnat())
-	}
-	l.rule(c, ch, frontendKey(v.node), []expr.Any{
-		&expr.Numgen{Register: regFourth, Modulus: slots, Type: unix.NFT_NG_RANDOM, Offset: offset},
-		&expr.Lookup{SourceRegister: regKey, DestRegister: regBackend, IsDestRegSet: true, SetID: l.slots.ID, SetName: l.slots.Name},
-	}, learn, dnat())
+func (l *layout) addRefuse(c *nftables.Conn, chain *nftables.Chain, v *variant) {
+	l.rule(c, chain, isTCP(), v.key(), in(v.reject, false), resetTCP())
+	l.rule(c, chain, v.key(), in(v.reject, false), portUnreachable())
+	l.rule(c, chain, v.key(), in(v.drop, false), verdict(expr.VerdictDrop, ""))
 }

@@ -1,7 +1,6 @@
 package nft
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
@@ -16,7 +15,7 @@ import (
 
 // Allowed is a frontend and the backends that it may lead to.
 type Allowed struct {
-	Frontend Frontend // never the inside variant: clients of both are meant
+	Frontend Frontend
 	Backends []netip.AddrPort
 }
 
@@ -37,7 +36,8 @@ func (f *Flows) Close() { f.handle.Close() }
 
 // Forget deletes UDP flows through these frontends that lead elsewhere than
 // allowed: a client that keeps sending would otherwise keep its dead backend
-// (or its path from before the Service existed) for as long as it sends.
+// (or its path from before the Service existed) for as long as it sends. Flows
+// do not tell an inside frontend from the ordinary one: name the backends of both.
 func (f *Flows) Forget(frontends []Allowed) error {
 	if len(frontends) == 0 {
 		return nil
@@ -79,24 +79,35 @@ func address(ip net.IP) netip.Addr {
 // ForgetClients deletes affinity entries of these frontends that lead to other
 // backends than allowed.
 func (t *Table) ForgetClients(frontends []Allowed) error {
-	if len(frontends) == 0 {
-		return nil
-	}
 	allowed := map[Frontend][]netip.AddrPort{}
+	look := map[int]bool{}
 	for _, a := range frontends {
-		allowed[a.Frontend] = a.Backends
+		if a.Frontend.Addr.Is4() {
+			allowed[a.Frontend] = a.Backends
+			look[index(a.Frontend)] = true
+		}
 	}
-	entries, err := t.conn.GetSetElements(t.layout.affinity)
+	for i := range look {
+		if err := t.forget(t.layout.variants[i], allowed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *Table) forget(v *variant, allowed map[Frontend][]netip.AddrPort) error {
+	entries, err := t.conn.GetSetElements(v.affinity)
 	if err != nil {
 		return fmt.Errorf("list client affinity: %w", err)
 	}
 	for _, e := range entries {
-		f, backend, ok := decodeClient(e)
-		if backends, listed := allowed[f]; !ok || !listed || slices.Contains(backends, backend) {
+		f, _, ok := v.decode(e.Key)
+		backend, complete := decodeBackend(e.Val)
+		if backends, listed := allowed[f]; !ok || !complete || !listed || slices.Contains(backends, backend) {
 			continue
 		}
 		// One by one: an entry that times out meanwhile must not spoil the others.
-		if err := t.conn.SetDeleteElements(t.layout.affinity, []nftables.SetElement{{Key: e.Key, Val: e.Val}}); err != nil {
+		if err := t.conn.SetDeleteElements(v.affinity, []nftables.SetElement{{Key: e.Key, Val: e.Val}}); err != nil {
 			return t.abandon(err)
 		}
 		if err := t.conn.Flush(); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -104,12 +115,4 @@ func (t *Table) ForgetClients(frontends []Allowed) error {
 		}
 	}
 	return nil
-}
-
-func decodeClient(e nftables.SetElement) (Frontend, netip.AddrPort, bool) {
-	if len(e.Key) < 16 || len(e.Val) < 6 {
-		return Frontend{}, netip.AddrPort{}, false
-	}
-	f := Frontend{Addr: netip.AddrFrom4([4]byte(e.Key)), Proto: e.Key[4], Port: binary.BigEndian.Uint16(e.Key[8:])}
-	return f, netip.AddrPortFrom(netip.AddrFrom4([4]byte(e.Val)), binary.BigEndian.Uint16(e.Val[4:])), true
 }

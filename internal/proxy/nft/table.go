@@ -1,7 +1,6 @@
 package nft
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
@@ -68,13 +67,6 @@ func (t *Table) Replace(elements iter.Seq[Element]) error {
 // Update deletes and adds elements in one atomic step. After an error the table
 // is as it was, or unknown: Replace it.
 func (t *Table) Update(remove, add []Element) error {
-	for _, e := range add {
-		if e.Kind == KindMode && e.Mode.Affinity() != 0 {
-			if err := t.layout.addClassChains(t.conn, e.Mode.Affinity()); err != nil {
-				return t.abandon(err)
-			}
-		}
-	}
 	if err := t.queue(each(remove), t.conn.SetDeleteElements); err != nil {
 		return t.abandon(err)
 	}
@@ -116,17 +108,19 @@ func (t *Table) queue(elements iter.Seq[Element], send func(*nftables.Set, []nft
 			continue // this table is of the ip family
 		}
 		if e.Kind == KindMode {
-			if err := t.layout.addClassChains(t.conn, e.Mode.Affinity()); err != nil {
+			if err := t.layout.addAffinity(t.conn, t.layout.variants[index(e.Frontend)], e.Mode.Affinity()); err != nil {
 				return err
 			}
 		}
-		s, el := t.layout.encode(e)
-		waiting[s] = append(waiting[s], el)
-		if len(waiting[s]) == elementsPerMessage {
-			if err := send(s, waiting[s]); err != nil {
-				return err
+		sets, el := t.layout.encode(e)
+		for _, s := range sets {
+			waiting[s] = append(waiting[s], el)
+			if len(waiting[s]) == elementsPerMessage {
+				if err := send(s, waiting[s]); err != nil {
+					return err
+				}
+				waiting[s] = nil
 			}
-			waiting[s] = nil
 		}
 	}
 	for s, es := range waiting {
@@ -137,63 +131,6 @@ func (t *Table) queue(elements iter.Seq[Element], send func(*nftables.Set, []nft
 		}
 	}
 	return nil
-}
-
-func (e Element) ipv4() bool {
-	return e.Frontend.Addr.Is4() && (!e.Backend.IsValid() || e.Backend.Addr().Is4()) && (!e.Source.IsValid() || e.Source.Addr().Is4())
-}
-
-// encode returns the set of an element and its bytes: each part of a key takes
-// a multiple of four.
-func (l *layout) encode(e Element) (*nftables.Set, nftables.SetElement) {
-	f := e.Frontend
-	key := make([]byte, 12, 16)
-	addr := f.Addr.As4()
-	copy(key, addr[:])
-	key[4] = f.Proto
-	binary.BigEndian.PutUint16(key[8:], f.Port)
-	switch e.Kind {
-	case KindMode:
-		s := l.modes
-		if f.Inside {
-			s = l.insideModes
-		}
-		return s, nftables.SetElement{Key: key, Val: native(uint32(e.Mode))}
-	case KindSlot:
-		slot := e.Slot
-		if f.Inside {
-			slot += insideOffset
-		}
-		val := make([]byte, 8)
-		to := e.Backend.Addr().As4()
-		copy(val, to[:])
-		binary.BigEndian.PutUint16(val[4:], e.Backend.Port())
-		return l.slots, nftables.SetElement{Key: binary.NativeEndian.AppendUint32(key, slot), Val: val}
-	case KindReject:
-		return l.reject, nftables.SetElement{Key: key}
-	case KindDrop:
-		return l.drop, nftables.SetElement{Key: key}
-	case KindClusterIP:
-		return l.clusterIPs, nftables.SetElement{Key: addr[:]}
-	case KindHairpin:
-		return l.hairpin, nftables.SetElement{Key: append(addr[:], addr[:]...)}
-	case KindGuarded:
-		return l.guarded, nftables.SetElement{Key: key}
-	case KindSource:
-		first, last := e.Source.Masked().Addr().As4(), lastOf(e.Source)
-		return l.sources, nftables.SetElement{Key: append(key, first[:]...), KeyEnd: append(key[:12:12], last[:]...)}
-	}
-	panic(fmt.Sprintf("nft: no set for elements of kind %d", e.Kind))
-}
-
-func lastOf(p netip.Prefix) [4]byte {
-	a := p.Masked().Addr().As4()
-	host := ^uint32(0)
-	if p.Bits() > 0 {
-		host = 1<<(32-p.Bits()) - 1
-	}
-	binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])|host)
-	return a
 }
 
 // Remove deletes the table; that there is none is no error.
