@@ -10,4 +10,5 @@ import (
 var LocalSubjectAccessReview = api.Kind[authorizationv1.LocalSubjectAccessReview]{
 	Version: authorizationv1.SchemeGroupVersion, Resource: "localsubjectaccessreviews", Namespaced: true,
 	Virtual: true, Verbs: []string{"create"},
+	Validate: validateLocal,
 }

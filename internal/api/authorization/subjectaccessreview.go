@@ -2,6 +2,7 @@ package authorization
 
 import (
 	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -10,4 +11,5 @@ import (
 var SubjectAccessReview = api.Kind[authorizationv1.SubjectAccessReview]{
 	Version: authorizationv1.SchemeGroupVersion, Resource: "subjectaccessreviews",
 	Virtual: true, Verbs: []string{"create"},
+	Validate: func(o *authorizationv1.SubjectAccessReview) field.ErrorList { return validateSubject(&o.Spec) },
 }

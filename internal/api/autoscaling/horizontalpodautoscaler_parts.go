@@ -147,8 +147,13 @@ func validateMetric(m *autoscalingv2.MetricSpec, at *field.Path) field.ErrorList
 		name := strings.ToLower(string(m.Type[:1])) + string(m.Type[1:])
 		errs = append(errs, field.Required(at.Child(name), "must populate information for the given metric source"))
 	}
+	known := slices.Contains(metricTypes, m.Type)
+	if !known {
+		// compat: said twice.
+		errs = append(errs, field.NotSupported(at.Child("type"), m.Type, metricTypes))
+	}
 	for t, name := range set {
-		if t != m.Type {
+		if known && t != m.Type {
 			errs = append(errs, field.Forbidden(at.Child(name), fmt.Sprintf("must populate the given metric source only: %s", m.Type)))
 		}
 	}

@@ -27,6 +27,9 @@ var ResourceSlice = api.Kind[resourcev1.ResourceSlice]{
 		api.Text("Pool", "Pool describes the pool that this ResourceSlice belongs to.", func(o *resourcev1.ResourceSlice) any { return o.Spec.Pool.Name }),
 		api.AgeColumn[resourcev1.ResourceSlice](),
 	},
+	Prepare:        prepareSlice,
+	Validate:       validateSlice,
+	ValidateUpdate: validateSliceUpdate,
 }
 
 func sliceNode(o *resourcev1.ResourceSlice) string {

@@ -1,0 +1,103 @@
+package resource
+
+import (
+	"regexp"
+
+	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+var semver = regexp.MustCompile(`^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(?:-((?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(?:\.(?:0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(?:\+([0-9a-zA-Z-]+(?:\.[0-9a-zA-Z-]+)*))?$`)
+
+func prepareSlice(o *resourcev1.ResourceSlice) {
+	now := o.CreationTimestamp
+	for i := range o.Spec.Devices {
+		for j := range o.Spec.Devices[i].Taints {
+			if t := &o.Spec.Devices[i].Taints[j]; t.TimeAdded == nil && !now.IsZero() {
+				t.TimeAdded = &now
+			}
+		}
+	}
+}
+
+func validateSlice(o *resourcev1.ResourceSlice) field.ErrorList {
+	s := &o.Spec
+	var errs field.ErrorList
+	if s.Driver == "" {
+		errs = append(errs, field.Required(specPath.Child("driver"), ""))
+	} else {
+		errs = append(errs, meta.NameError(specPath.Child("driver"), s.Driver, meta.DNSSubdomain)...)
+	}
+	pool := specPath.Child("pool")
+	if s.Pool.Name == "" {
+		errs = append(errs, field.Required(pool.Child("name"), ""))
+	}
+	if s.Pool.ResourceSliceCount <= 0 {
+		errs = append(errs, field.Invalid(pool.Child("resourceSliceCount"), s.Pool.ResourceSliceCount, "must be greater than zero"))
+	}
+	errs = append(errs, meta.NonNegative(s.Pool.Generation, pool, "generation")...)
+	for i := range s.Devices {
+		d := &s.Devices[i]
+		idx := specPath.Child("devices").Index(i)
+		for j := range i {
+			if s.Devices[j].Name == d.Name {
+				errs = append(errs, field.Duplicate(idx, d.Name))
+				break
+			}
+		}
+		errs = append(errs, meta.NameError(idx.Child("name"), d.Name, meta.DNSLabel)...)
+		for name, a := range d.Attributes {
+			errs = append(errs, validateAttribute(&a, idx.Child("attributes").Key(string(name)))...)
+		}
+	}
+	return errs
+}
+
+func validateAttribute(a *resourcev1.DeviceAttribute, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	n := len(a.StringValues) + len(a.IntValues) + len(a.BoolValues) + len(a.VersionValues)
+	if n > 0 {
+		n = 1
+	}
+	if a.StringValue != nil {
+		n++
+		if len(*a.StringValue) > resourcev1.DeviceAttributeMaxValueLength {
+			errs = append(errs, field.TooLong(at.Child("string"), *a.StringValue, resourcev1.DeviceAttributeMaxValueLength))
+		}
+	}
+	if a.VersionValue != nil {
+		n++
+		if !semver.MatchString(*a.VersionValue) {
+			errs = append(errs, field.Invalid(at.Child("version"), *a.VersionValue, "must be a string compatible with semver.org spec 2.0.0"))
+		}
+	}
+	if a.IntValue != nil {
+		n++
+	}
+	if a.BoolValue != nil {
+		n++
+	}
+	switch {
+	case n == 0:
+		errs = append(errs, field.Invalid(at, "", "exactly one value must be specified"))
+	case n > 1:
+		errs = append(errs, field.Invalid(at, meta.GoNames(a), "exactly one value must be specified"))
+	}
+	return errs
+}
+
+func validateSliceUpdate(next, old *resourcev1.ResourceSlice) field.ErrorList {
+	errs := validateSlice(next)
+	for _, f := range []struct {
+		name      string
+		at        *field.Path
+		next, old any
+	}{{"driver", specPath, next.Spec.Driver, old.Spec.Driver}, {"name", specPath.Child("pool"), next.Spec.Pool.Name, old.Spec.Pool.Name}} {
+		if f.next != f.old {
+			errs = append(errs, field.Invalid(f.at.Child(f.name), f.next, meta.FieldImmutable))
+		}
+	}
+	return errs
+}
