@@ -26,7 +26,9 @@ const mark = 0x4000
 //	postrouting: masquerade what is marked or reaches itself
 //	input, forward, output (filter): refuse or drop frontends without backends
 //
-// Every rule is one that the nft program can list: no look-up works on what another one found.
+// Rules look nothing up by what another look-up found, because the nft program aborts when it
+// lists such rules. One exception is left: the chains "…-affine-…s" store the backend they found
+// (nft 1.0.6 cannot list them; the kernel has no trouble).
 type layout struct {
 	table                    *nftables.Table
 	cidr                     netip.Prefix // of pods; the zero value when unknown
