@@ -59,7 +59,7 @@ func (t *Table) Replace(elements iter.Seq[Element]) error {
 		return t.abandon(err)
 	}
 	if err := t.conn.Flush(); err != nil {
-		return fmt.Errorf("replace nftables table %s: %w", t.name, err)
+		return t.abandon(fmt.Errorf("replace nftables table %s: %w", t.name, err))
 	}
 	return nil
 }
@@ -74,12 +74,13 @@ func (t *Table) Update(remove, add []Element) error {
 		return t.abandon(err)
 	}
 	if err := t.conn.Flush(); err != nil {
-		return fmt.Errorf("update nftables table %s: %w", t.name, err)
+		return t.abandon(fmt.Errorf("update nftables table %s: %w", t.name, err))
 	}
 	return nil
 }
 
-// abandon drops what is queued: the library cannot, so the connection goes too.
+// abandon drops what is queued or not yet answered: the library cannot, so the
+// connection goes too.
 func (t *Table) abandon(err error) error {
 	c, again := connect()
 	if again != nil {
