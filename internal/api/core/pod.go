@@ -71,5 +71,8 @@ func podGrace(p *corev1.Pod) int64 {
 	if p.Spec.TerminationGracePeriodSeconds == nil {
 		return corev1.DefaultTerminationGracePeriodSeconds
 	}
-	return max(*p.Spec.TerminationGracePeriodSeconds, 1)
+	if g := *p.Spec.TerminationGracePeriodSeconds; g >= 0 {
+		return g
+	}
+	return 1
 }

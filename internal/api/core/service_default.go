@@ -67,6 +67,11 @@ func prepareService(o *corev1.Service) {
 // new type has no use for, where the client left it as it was.
 func prepareServiceUpdate(next, old *corev1.Service) {
 	n, o := &next.Spec, &old.Spec
+	if n.ClusterIP != "" && len(n.ClusterIPs) == 0 {
+		if n.ClusterIPs = []string{n.ClusterIP}; n.ClusterIP == o.ClusterIP {
+			n.ClusterIPs = o.ClusterIPs
+		}
+	}
 	sameList := len(n.ClusterIPs) == len(o.ClusterIPs)
 	for i := range min(len(n.ClusterIPs), len(o.ClusterIPs)) {
 		sameList = sameList && n.ClusterIPs[i] == o.ClusterIPs[i]
