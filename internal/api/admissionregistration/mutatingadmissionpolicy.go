@@ -12,6 +12,7 @@ import (
 var MutatingAdmissionPolicy = api.Kind[admissionregistrationv1.MutatingAdmissionPolicy]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "mutatingadmissionpolicies", Categories: []string{"api-extensions"},
 	LooseFinalizers: true,
+	RequireVersion:  true,
 	List:            &admissionregistrationv1.MutatingAdmissionPolicyList{},
 	Spec:            func(o *admissionregistrationv1.MutatingAdmissionPolicy) any { return &o.Spec },
 	Default: func(o *admissionregistrationv1.MutatingAdmissionPolicy) {

@@ -11,6 +11,7 @@ import (
 var MutatingAdmissionPolicyBinding = api.Kind[admissionregistrationv1.MutatingAdmissionPolicyBinding]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "mutatingadmissionpolicybindings", Categories: []string{"api-extensions"},
 	LooseFinalizers: true,
+	RequireVersion:  true,
 	List:            &admissionregistrationv1.MutatingAdmissionPolicyBindingList{},
 	Spec:            func(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) any { return &o.Spec },
 	Default:         func(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) { defaultMatch(o.Spec.MatchResources) },

@@ -12,6 +12,7 @@ import (
 var MutatingWebhookConfiguration = api.Kind[admissionregistrationv1.MutatingWebhookConfiguration]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "mutatingwebhookconfigurations", Categories: []string{"api-extensions"},
 	LooseFinalizers: true,
+	RequireVersion:  true,
 	List:            &admissionregistrationv1.MutatingWebhookConfigurationList{},
 	Spec:            func(o *admissionregistrationv1.MutatingWebhookConfiguration) any { return &o.Webhooks },
 	Default: func(o *admissionregistrationv1.MutatingWebhookConfiguration) {

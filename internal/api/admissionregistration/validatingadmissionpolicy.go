@@ -12,6 +12,7 @@ import (
 var ValidatingAdmissionPolicy = api.Kind[admissionregistrationv1.ValidatingAdmissionPolicy]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "validatingadmissionpolicies", Categories: []string{"api-extensions"},
 	LooseFinalizers: true,
+	RequireVersion:  true,
 	List:            &admissionregistrationv1.ValidatingAdmissionPolicyList{},
 	Status: api.StatusOf(func(o *admissionregistrationv1.ValidatingAdmissionPolicy) *admissionregistrationv1.ValidatingAdmissionPolicyStatus {
 		return &o.Status

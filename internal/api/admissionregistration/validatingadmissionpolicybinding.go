@@ -11,6 +11,7 @@ import (
 var ValidatingAdmissionPolicyBinding = api.Kind[admissionregistrationv1.ValidatingAdmissionPolicyBinding]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "validatingadmissionpolicybindings", Categories: []string{"api-extensions"},
 	LooseFinalizers: true,
+	RequireVersion:  true,
 	List:            &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{},
 	Spec:            func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) any { return &o.Spec },
 	Default:         func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) { defaultMatch(o.Spec.MatchResources) },

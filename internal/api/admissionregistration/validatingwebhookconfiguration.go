@@ -11,6 +11,7 @@ import (
 var ValidatingWebhookConfiguration = api.Kind[admissionregistrationv1.ValidatingWebhookConfiguration]{
 	Version: admissionregistrationv1.SchemeGroupVersion, Resource: "validatingwebhookconfigurations", Categories: []string{"api-extensions"},
 	LooseFinalizers: true,
+	RequireVersion:  true,
 	List:            &admissionregistrationv1.ValidatingWebhookConfigurationList{},
 	Spec:            func(o *admissionregistrationv1.ValidatingWebhookConfiguration) any { return &o.Webhooks },
 	Default: func(o *admissionregistrationv1.ValidatingWebhookConfiguration) {

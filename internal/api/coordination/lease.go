@@ -10,6 +10,8 @@ import (
 // Lease is all there is about Lease objects on the server.
 var Lease = api.Kind[coordinationv1.Lease]{
 	Version: coordinationv1.SchemeGroupVersion, Resource: "leases", Namespaced: true,
+	CreateOnUpdate: true,
+	RequireVersion: true,
 	List:           &coordinationv1.LeaseList{},
 	Lazy:           true,
 	Validate:       validateLease,

@@ -11,6 +11,7 @@ import (
 var Endpoints = api.Kind[corev1.Endpoints]{
 	Version: corev1.SchemeGroupVersion, Resource: "endpoints", Short: []string{"ep"}, Namespaced: true,
 	Storage:        "services/endpoints",
+	CreateOnUpdate: true,
 	List:           &corev1.EndpointsList{},
 	Default:        defaultEndpoints,
 	Validate:       validateEndpoints,

@@ -10,6 +10,7 @@ import (
 var Event = api.Kind[corev1.Event]{
 	Version: corev1.SchemeGroupVersion, Resource: "events", Short: []string{"ev"}, Namespaced: true,
 	LooseFinalizers: true,
+	CreateOnUpdate:  true,
 	List:            &corev1.EventList{},
 	Lazy:            true,
 	Validate:        validateEvent,

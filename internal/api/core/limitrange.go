@@ -10,6 +10,7 @@ import (
 // LimitRange is all there is about LimitRange objects on the server.
 var LimitRange = api.Kind[corev1.LimitRange]{
 	Version: corev1.SchemeGroupVersion, Resource: "limitranges", Short: []string{"limits"}, Namespaced: true,
+	CreateOnUpdate: true,
 	List:           &corev1.LimitRangeList{},
 	Default:        defaultLimitRange,
 	Validate:       validateLimitRange,

@@ -12,9 +12,10 @@ import (
 // Service is all there is about Service objects on the server.
 var Service = api.Kind[corev1.Service]{
 	Version: corev1.SchemeGroupVersion, Resource: "services", Short: []string{"svc"}, Categories: []string{"all"}, Namespaced: true,
-	Storage: "services/specs",
-	List:    &corev1.ServiceList{},
-	Status:  api.StatusOf(func(o *corev1.Service) *corev1.ServiceStatus { return &o.Status }),
+	Storage:        "services/specs",
+	CreateOnUpdate: true,
+	List:           &corev1.ServiceList{},
+	Status:         api.StatusOf(func(o *corev1.Service) *corev1.ServiceStatus { return &o.Status }),
 	Indexes: map[string]func(*corev1.Service) []string{
 		"clusterIP": func(o *corev1.Service) []string {
 			if o.Spec.ClusterIP == corev1.ClusterIPNone {

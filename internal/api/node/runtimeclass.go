@@ -9,6 +9,7 @@ import (
 // RuntimeClass is all there is about RuntimeClass objects on the server.
 var RuntimeClass = api.Kind[nodev1.RuntimeClass]{
 	Version: nodev1.SchemeGroupVersion, Resource: "runtimeclasses",
+	RequireVersion: true,
 	List:           &nodev1.RuntimeClassList{},
 	Validate:       validateRuntimeClass,
 	ValidateUpdate: validateRuntimeClassUpdate,

@@ -10,9 +10,10 @@ import (
 // ClusterRoleBinding is all there is about ClusterRoleBinding objects on the server.
 var ClusterRoleBinding = api.Kind[rbacv1.ClusterRoleBinding]{
 	Version: rbacv1.SchemeGroupVersion, Resource: "clusterrolebindings",
-	List:    &rbacv1.ClusterRoleBindingList{},
-	Name:    api.NameIsPathSegment,
-	Default: func(o *rbacv1.ClusterRoleBinding) { defaultBinding(&o.RoleRef, o.Subjects) },
+	CreateOnUpdate: true,
+	List:           &rbacv1.ClusterRoleBindingList{},
+	Name:           api.NameIsPathSegment,
+	Default:        func(o *rbacv1.ClusterRoleBinding) { defaultBinding(&o.RoleRef, o.Subjects) },
 	Validate: func(o *rbacv1.ClusterRoleBinding) field.ErrorList {
 		return validateBinding(&o.RoleRef, o.Subjects, false)
 	},

@@ -10,10 +10,11 @@ import (
 // RoleBinding is all there is about RoleBinding objects on the server.
 var RoleBinding = api.Kind[rbacv1.RoleBinding]{
 	Version: rbacv1.SchemeGroupVersion, Resource: "rolebindings", Namespaced: true,
-	List:     &rbacv1.RoleBindingList{},
-	Name:     api.NameIsPathSegment,
-	Default:  func(o *rbacv1.RoleBinding) { defaultBinding(&o.RoleRef, o.Subjects) },
-	Validate: func(o *rbacv1.RoleBinding) field.ErrorList { return validateBinding(&o.RoleRef, o.Subjects, true) },
+	CreateOnUpdate: true,
+	List:           &rbacv1.RoleBindingList{},
+	Name:           api.NameIsPathSegment,
+	Default:        func(o *rbacv1.RoleBinding) { defaultBinding(&o.RoleRef, o.Subjects) },
+	Validate:       func(o *rbacv1.RoleBinding) field.ErrorList { return validateBinding(&o.RoleRef, o.Subjects, true) },
 	ValidateUpdate: func(next, old *rbacv1.RoleBinding) field.ErrorList {
 		return append(validateBinding(&next.RoleRef, next.Subjects, true), sameRole(next.RoleRef, old.RoleRef)...)
 	},

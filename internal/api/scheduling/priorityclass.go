@@ -9,7 +9,8 @@ import (
 // PriorityClass is all there is about PriorityClass objects on the server.
 var PriorityClass = api.Kind[schedulingv1.PriorityClass]{
 	Version: schedulingv1.SchemeGroupVersion, Resource: "priorityclasses", Short: []string{"pc"},
-	List: &schedulingv1.PriorityClassList{},
+	CreateOnUpdate: true,
+	List:           &schedulingv1.PriorityClassList{},
 	// The generation is 1 for ever: nothing that counts may change.
 	Spec:           func(*schedulingv1.PriorityClass) any { return nil },
 	Default:        defaultPriorityClass,

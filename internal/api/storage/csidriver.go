@@ -9,6 +9,7 @@ import (
 // CSIDriver is all there is about CSIDriver objects on the server.
 var CSIDriver = api.Kind[storagev1.CSIDriver]{
 	Version: storagev1.SchemeGroupVersion, Resource: "csidrivers",
+	RequireVersion: true,
 	List:           &storagev1.CSIDriverList{},
 	Default:        defaultCSIDriver,
 	Validate:       validateCSIDriver,

@@ -10,6 +10,7 @@ import (
 // CSINode is all there is about CSINode objects on the server.
 var CSINode = api.Kind[storagev1.CSINode]{
 	Version: storagev1.SchemeGroupVersion, Resource: "csinodes",
+	RequireVersion: true,
 	List:           &storagev1.CSINodeList{},
 	Validate:       validateCSINode,
 	ValidateUpdate: func(next, _ *storagev1.CSINode) field.ErrorList { return validateCSINode(next) },

@@ -9,6 +9,7 @@ import (
 // CSIStorageCapacity is all there is about CSIStorageCapacity objects on the server.
 var CSIStorageCapacity = api.Kind[storagev1.CSIStorageCapacity]{
 	Version: storagev1.SchemeGroupVersion, Resource: "csistoragecapacities", Namespaced: true,
+	RequireVersion: true,
 	List:           &storagev1.CSIStorageCapacityList{},
 	Validate:       validateCapacity,
 	ValidateUpdate: validateCapacityUpdate,

@@ -9,6 +9,7 @@ import (
 // VolumeAttachment is all there is about VolumeAttachment objects on the server.
 var VolumeAttachment = api.Kind[storagev1.VolumeAttachment]{
 	Version: storagev1.SchemeGroupVersion, Resource: "volumeattachments",
+	RequireVersion: true,
 	List:           &storagev1.VolumeAttachmentList{},
 	Status:         api.StatusOf(func(o *storagev1.VolumeAttachment) *storagev1.VolumeAttachmentStatus { return &o.Status }),
 	Validate:       validateAttachment,
