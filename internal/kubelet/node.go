@@ -93,7 +93,8 @@ func (k *Kubelet) runNode(ctx context.Context) error {
 				k.nodeEvent(corev1.EventTypeNormal, "NodeReady", fmt.Sprintf("Node %s status is now: NodeReady", k.NodeName))
 			}
 		} else {
-			if err != nil {
+			// A conflict is the normal way to learn that a controller was faster.
+			if err != nil && !apierrors.IsConflict(err) {
 				k.Log.Error("node status", "err", err)
 			}
 			wait = 50 * time.Millisecond
