@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/miekg/dns"
 	corev1 "k8s.io/api/core/v1"
@@ -17,127 +18,155 @@ import (
 	"github.com/skiff-k8s/skiff/internal/client"
 )
 
-// follow keeps the zone what the API says; synced is closed when it first is.
-func (s *Server) follow(ctx context.Context, synced chan struct{}) error {
-	var first sync.WaitGroup
-	first.Add(2)
-	errs := make(chan error, 2)
-	for _, f := range []struct {
-		kind  *api.Resource
-		apply func(client.Event)
-	}{{all.For[*corev1.Service](), s.service}, {all.For[*discoveryv1.EndpointSlice](), s.slice}} {
+// feed is a kind of objects that the zone is made of.
+type feed struct {
+	kind *api.Resource
+	put  func(api.Object)
+	drop func(key)
+}
+
+func (s *Server) feeds() []feed {
+	z := s.zone
+	return []feed{
+		{all.For[*corev1.Namespace](), func(o api.Object) { z.setNamespace(o.GetName(), true) }, func(k key) { z.setNamespace(k.name, false) }},
+		{all.For[*corev1.Service](), func(o api.Object) { z.setService(keyOf(o), trimService(o.(*corev1.Service))) }, func(k key) { z.setService(k, nil) }},
+		{all.For[*discoveryv1.EndpointSlice](), func(o api.Object) { z.setSlice(keyOf(o), trimSlice(o.(*discoveryv1.EndpointSlice))) }, func(k key) { z.setSlice(k, nil) }},
+	}
+}
+
+func keyOf(o api.Object) key { return key{o.GetNamespace(), o.GetName()} }
+
+// follow keeps the zone what the API says until the context ends; synced is closed when it first
+// is. While the API does not answer, the last state goes on answering.
+func (s *Server) follow(ctx context.Context, synced chan struct{}) {
+	var first, all sync.WaitGroup
+	for _, f := range s.feeds() {
+		first.Add(1)
 		done := sync.OnceFunc(first.Done)
-		go func() {
+		all.Go(func() {
 			defer done()
-			errs <- s.followKind(ctx, f.kind, f.apply, done)
-		}()
+			known := map[key]bool{}
+			for {
+				err := s.followOnce(ctx, f, known, done)
+				if ctx.Err() != nil {
+					return
+				}
+				if apierrors.IsResourceExpired(err) || apierrors.IsGone(err) {
+					continue
+				}
+				s.Log.Warn("watch ended; beginning anew", "kind", f.kind.GVK.Kind, "err", err)
+				select {
+				case <-ctx.Done():
+				case <-time.After(time.Second):
+				}
+			}
+		})
 	}
 	first.Wait()
 	close(synced)
-	err := <-errs
-	if ctx.Err() != nil {
-		<-errs
-	}
-	return err
+	all.Wait()
 }
 
-func (s *Server) followKind(ctx context.Context, r *api.Resource, apply func(client.Event), synced func()) error {
+// followOnce follows one watch to its end. known is what the zone has of the kind: what is
+// not told again in a new beginning is gone.
+func (s *Server) followOnce(ctx context.Context, f feed, known map[key]bool, synced func()) error {
+	w, err := s.Client.Watch(ctx, f.kind, "", client.Selector{}, -1)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	fresh := map[key]bool{}
 	for {
-		w, err := s.Client.Watch(ctx, r, "", client.Selector{}, -1)
+		events, err := w.Next(ctx)
 		if err != nil {
 			return err
 		}
-		// Objects that went while nobody watched are found by what is not told again.
-		seen := map[string]api.Object{}
-		for {
-			var events []client.Event
-			if events, err = w.Next(ctx); err != nil {
-				break
-			}
-			for _, e := range events {
-				if e.Synced() {
-					synced()
-					continue
+		for _, e := range events {
+			if e.Synced() {
+				for k := range known {
+					if fresh != nil && !fresh[k] {
+						delete(known, k)
+						f.drop(k)
+					}
 				}
-				key := e.Object.GetNamespace() + "/" + e.Object.GetName()
-				seen[key] = e.Object
-				if e.Type == watch.Deleted {
-					delete(seen, key)
-				}
-				apply(e)
+				fresh = nil
+				synced()
+				continue
 			}
-		}
-		w.Close()
-		if !apierrors.IsResourceExpired(err) && !apierrors.IsGone(err) {
-			return err
-		}
-		for _, o := range seen {
-			apply(client.Event{Type: watch.Deleted, Object: o})
+			k := keyOf(e.Object)
+			if e.Type == watch.Deleted {
+				delete(known, k)
+				f.drop(k)
+				continue
+			}
+			known[k] = true
+			if fresh != nil {
+				fresh[k] = true
+			}
+			f.put(e.Object)
 		}
 	}
 }
 
-func (s *Server) service(e client.Event) {
-	o := e.Object.(*corev1.Service)
-	if e.Type == watch.Deleted {
-		s.zone.drop(o.Namespace, o.Name)
-		return
-	}
-	sv := &service{name: o.Name, namespace: o.Namespace}
+// trimService keeps what names need.
+func trimService(o *corev1.Service) *service {
+	s := &service{}
 	if o.Spec.Type == corev1.ServiceTypeExternalName {
-		sv.external = dns.Fqdn(o.Spec.ExternalName)
+		s.external = dns.Fqdn(o.Spec.ExternalName)
+		return s
 	}
-	for _, ip := range o.Spec.ClusterIPs {
-		if a, err := netip.ParseAddr(ip); err == nil {
-			sv.ips = append(sv.ips, a)
+	ips := o.Spec.ClusterIPs
+	if len(ips) == 0 {
+		ips = []string{o.Spec.ClusterIP}
+	}
+	for _, ip := range ips {
+		if a, err := netip.ParseAddr(ip); err == nil { // "None" and "" are none
+			s.ips = append(s.ips, a)
 		}
 	}
 	for _, p := range o.Spec.Ports {
-		sv.ports = append(sv.ports, port{p.Name, strings.ToLower(string(p.Protocol)), uint16(p.Port)})
+		s.ports = append(s.ports, port{p.Name, protocol(&p.Protocol), uint16(p.Port)})
 	}
-	s.zone.put(sv)
+	return s
 }
 
-func (s *Server) slice(e client.Event) {
-	o := e.Object.(*discoveryv1.EndpointSlice)
-	name := o.Labels[discoveryv1.LabelServiceName]
-	if name == "" {
-		return
+func protocol(p *corev1.Protocol) string {
+	if p == nil || *p == "" {
+		return "tcp"
 	}
-	if e.Type == watch.Deleted {
-		s.zone.putSlice(o.Namespace, name, o.Name, nil)
-		return
+	return strings.ToLower(string(*p))
+}
+
+// trimSlice keeps the endpoints that are ready: those of a Service that publishes the others
+// too are marked ready by their controller. It is nil for a slice of no Service.
+func trimSlice(o *discoveryv1.EndpointSlice) *slice {
+	s := &slice{service: o.Labels[discoveryv1.LabelServiceName]}
+	if s.service == "" {
+		return nil
 	}
-	var ports []port
 	for _, p := range o.Ports {
-		out := port{}
+		out := port{protocol: protocol(p.Protocol)}
 		if p.Name != nil {
 			out.name = *p.Name
-		}
-		if p.Protocol != nil {
-			out.protocol = strings.ToLower(string(*p.Protocol))
 		}
 		if p.Port != nil {
 			out.number = uint16(*p.Port)
 		}
-		ports = append(ports, out)
+		s.ports = append(s.ports, out)
 	}
-	es := []endpoint{}
-	for _, ep := range o.Endpoints {
-		if ep.Conditions.Ready != nil && !*ep.Conditions.Ready {
+	for _, e := range o.Endpoints {
+		if e.Conditions.Ready != nil && !*e.Conditions.Ready {
 			continue
 		}
-		for _, addr := range ep.Addresses {
-			ip, err := netip.ParseAddr(addr)
-			if err != nil {
-				continue
+		host := ""
+		if e.Hostname != nil {
+			host = fold(*e.Hostname)
+		}
+		for _, addr := range e.Addresses {
+			if ip, err := netip.ParseAddr(addr); err == nil {
+				s.endpoints = append(s.endpoints, endpoint{ip, host})
 			}
-			out := endpoint{ip: ip, host: hostLabel(ip), ports: ports}
-			if ep.Hostname != nil && *ep.Hostname != "" {
-				out.host, out.named = *ep.Hostname, true
-			}
-			es = append(es, out)
 		}
 	}
-	s.zone.putSlice(o.Namespace, name, o.Name, es)
+	return s
 }

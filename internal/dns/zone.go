@@ -1,10 +1,10 @@
 package dns
 
 import (
-	"encoding/hex"
-	"hash/fnv"
+	"math/rand/v2"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 
@@ -13,22 +13,32 @@ import (
 
 // zone is what the cluster's names stand for.
 type zone struct {
-	suffix string // ".svc.cluster.local." and the like are below this: "cluster.local."
+	suffix string // "cluster.local."
 
 	mu         sync.RWMutex
-	namespaces map[string]int      // how many Services there are
-	services   map[string]*service // by "name.namespace"
-	ptr        map[netip.Addr]string
+	namespaces map[string]bool
+	services   map[key]*service
+	slices     map[key]*slice
+	names      map[netip.Addr][]string // of service and endpoint addresses
 }
 
-// service is a Service as far as names go.
+// key names an object of a namespace.
+type key struct{ namespace, name string }
+
+// service is a Service as far as names go. One that only has slices is not there yet, or no more.
 type service struct {
-	name, namespace string
-	ips             []netip.Addr // cluster addresses; none: headless
-	external        string       // what it is an alias of
-	ports           []port
-	slices          map[string][]endpoint // by slice
-	reverse         []netip.Addr          // what ptr holds for it
+	present  bool
+	ips      []netip.Addr // cluster addresses; none: headless
+	external string       // what it is an alias of
+	ports    []port
+	slices   map[string]*slice
+}
+
+// slice is an EndpointSlice: the endpoints that are ready.
+type slice struct {
+	service   string
+	endpoints []endpoint
+	ports     []port
 }
 
 type port struct {
@@ -36,351 +46,184 @@ type port struct {
 	number         uint16
 }
 
-// endpoint is an address behind a headless Service.
+// endpoint is an address behind a Service.
 type endpoint struct {
-	ip    netip.Addr
-	host  string // the first label of its own name
-	named bool   // the pod gave it a hostname
-	ports []port
+	ip   netip.Addr
+	host string // what its pod is called; may be empty
+}
+
+// label is the first label of the endpoint's own name.
+func (e endpoint) label() string {
+	if e.host != "" {
+		return e.host
+	}
+	return dashed(e.ip)
+}
+
+// dashed writes an address as a label: 10-1-2-3.
+func dashed(ip netip.Addr) string {
+	s := strings.NewReplacer(".", "-", ":", "-").Replace(ip.String())
+	// A label begins and ends with a letter or a digit.
+	if strings.HasPrefix(s, "-") {
+		s = "0" + s
+	}
+	if strings.HasSuffix(s, "-") {
+		s += "0"
+	}
+	return s
+}
+
+// undashed reads an address that was written as a label.
+func undashed(label string) (netip.Addr, bool) {
+	ip, err := netip.ParseAddr(strings.ReplaceAll(label, "-", "."))
+	if err != nil {
+		ip, err = netip.ParseAddr(strings.ReplaceAll(label, "-", ":"))
+	}
+	return ip, err == nil && ip.Zone() == ""
 }
 
 func newZone(domain string) *zone {
-	return &zone{suffix: dns.Fqdn(fold(domain)), namespaces: map[string]int{}, services: map[string]*service{}, ptr: map[netip.Addr]string{}}
+	return &zone{
+		suffix: dns.Fqdn(fold(domain)), namespaces: map[string]bool{},
+		services: map[key]*service{}, slices: map[key]*slice{}, names: map[netip.Addr][]string{},
+	}
 }
 
-// put adds or replaces a Service; its slices stay.
-func (z *zone) put(s *service) {
+func (z *zone) setNamespace(name string, there bool) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	key := s.name + "." + s.namespace
-	if old := z.services[key]; old != nil {
-		s.slices = old.slices
-		z.unreverse(old)
+	if there {
+		z.namespaces[name] = true
 	} else {
-		z.namespaces[s.namespace]++
-	}
-	if s.slices == nil {
-		s.slices = map[string][]endpoint{}
-	}
-	z.services[key] = s
-	z.reverse(s)
-}
-
-func (z *zone) drop(namespace, name string) {
-	z.mu.Lock()
-	defer z.mu.Unlock()
-	key := name + "." + namespace
-	if old := z.services[key]; old != nil {
-		z.unreverse(old)
-		delete(z.services, key)
-		if z.namespaces[namespace]--; z.namespaces[namespace] == 0 {
-			delete(z.namespaces, namespace)
-		}
+		delete(z.namespaces, name)
 	}
 }
 
-// putSlice sets the endpoints of one slice of a Service; nil removes it.
-func (z *zone) putSlice(namespace, name, slice string, es []endpoint) {
+// setService adds or replaces a Service, whose slices stay; nil removes it.
+func (z *zone) setService(k key, s *service) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	s := z.services[name+"."+namespace]
+	old := z.services[k]
+	if old != nil {
+		z.unname(old.ips, z.base(k))
+	}
 	if s == nil {
-		if es == nil {
+		if old == nil {
 			return
 		}
-		// The slice was told before its Service.
-		s = &service{name: name, namespace: namespace, external: "", slices: map[string][]endpoint{}}
-		z.services[name+"."+namespace] = s
-		z.namespaces[namespace]++
-	}
-	z.unreverse(s)
-	if es == nil {
-		delete(s.slices, slice)
+		s = &service{}
 	} else {
-		s.slices[slice] = es
+		s.present = true
 	}
-	z.reverse(s)
+	if old != nil {
+		s.slices = old.slices
+	}
+	z.services[k] = s
+	for _, ip := range s.ips {
+		z.names[ip] = append(z.names[ip], z.base(k))
+	}
+	z.forget(k, s)
 }
 
-func (z *zone) reverse(s *service) {
-	base := s.name + "." + s.namespace + ".svc." + z.suffix
-	add := func(ip netip.Addr, name string) {
-		z.ptr[ip] = name
-		s.reverse = append(s.reverse, ip)
+// setSlice adds or replaces an EndpointSlice; nil removes it. It may come before its Service.
+func (z *zone) setSlice(k key, n *slice) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if old := z.slices[k]; old != nil {
+		sk := key{k.namespace, old.service}
+		for _, e := range old.endpoints {
+			z.unname([]netip.Addr{e.ip}, e.label()+"."+z.base(sk))
+		}
+		delete(z.slices, k)
+		delete(z.services[sk].slices, k.name)
+		z.forget(sk, z.services[sk])
 	}
-	for _, ip := range s.ips {
-		add(ip, base)
-	}
-	if len(s.ips) > 0 {
+	if n == nil {
 		return
 	}
-	for _, es := range s.slices {
-		for _, e := range es {
-			add(e.ip, e.host+"."+base)
-		}
-	}
-}
-
-func (z *zone) unreverse(s *service) {
-	for _, ip := range s.reverse {
-		delete(z.ptr, ip)
-	}
-	s.reverse = nil
-}
-
-func (z *zone) soa(string) dns.RR {
-	return &dns.SOA{Hdr: dns.RR_Header{Name: z.suffix, Rrtype: dns.TypeSOA, Class: dns.ClassINET, Ttl: ttl},
-		Ns: "ns.dns." + z.suffix, Mbox: "hostmaster." + z.suffix, Serial: 1, Refresh: 7200, Retry: 1800, Expire: 86400, Minttl: ttl}
-}
-
-// answer fills in the answer to a question about the cluster. ok is false when the
-// name is not ours; has is false when there is nothing of that type (or no such name: Rcode).
-func (z *zone) answer(q dns.Question, m *dns.Msg) (has, ok bool) {
-	name := fold(q.Name)
-	if strings.HasSuffix(name, ".in-addr.arpa.") || strings.HasSuffix(name, ".ip6.arpa.") {
-		return z.answerPTR(q, m)
-	}
-	if name == z.suffix {
-		if q.Qtype == dns.TypeSOA {
-			m.Answer = append(m.Answer, z.soa(q.Name))
-			return true, true
-		}
-		return false, true
-	}
-	rest, below := strings.CutSuffix(name, "."+z.suffix)
-	if !below {
-		return false, false
-	}
-	labels := strings.Split(rest, ".")
-	z.mu.RLock()
-	defer z.mu.RUnlock()
-	exists := false
-	switch kind := labels[len(labels)-1]; {
-	case rest == "dns-version":
-		exists = true
-		if q.Qtype == dns.TypeTXT {
-			m.Answer = append(m.Answer, &dns.TXT{Hdr: z.head(q, dns.TypeTXT), Txt: []string{"1.1.0"}})
-		}
-	case kind == "svc":
-		exists = z.answerService(labels[:len(labels)-1], q, m)
-	case kind == "pod":
-		exists = z.answerPod(labels[:len(labels)-1], q, m)
-	case rest == "ns.dns":
-		exists = true
-	}
-	if !exists {
-		m.Rcode = dns.RcodeNameError
-	}
-	return len(m.Answer) > 0, true
-}
-
-func (z *zone) head(q dns.Question, t uint16) dns.RR_Header {
-	return dns.RR_Header{Name: q.Name, Rrtype: t, Class: dns.ClassINET, Ttl: ttl}
-}
-
-// answerService answers below svc; it tells whether the name exists.
-func (z *zone) answerService(labels []string, q dns.Question, m *dns.Msg) bool {
-	n := len(labels)
-	if n == 0 {
-		return true
-	}
-	namespace := labels[n-1]
-	if n == 1 {
-		return z.namespaces[namespace] > 0
-	}
-	s := z.services[labels[n-2]+"."+namespace]
+	z.slices[k] = n
+	sk := key{k.namespace, n.service}
+	s := z.services[sk]
 	if s == nil {
-		return false
+		s = &service{}
+		z.services[sk] = s
 	}
-	switch n {
-	case 2:
-		if s.external != "" {
-			m.Answer = append(m.Answer, &dns.CNAME{Hdr: z.head(q, dns.TypeCNAME), Target: s.external})
-			return true
-		}
-		z.addresses(s.addresses(), q, m)
-		if q.Qtype == dns.TypeSRV {
-			z.srv(s, q, m, func(port) bool { return true })
-		}
-		return true
-	case 3:
-		if strings.HasPrefix(labels[0], "_") {
-			return true
-		}
-		var ips []netip.Addr
-		for _, es := range s.slices {
-			for _, e := range es {
-				if len(s.ips) == 0 && e.host == labels[0] {
-					ips = append(ips, e.ip)
-				}
-			}
-		}
-		z.addresses(ips, q, m)
-		return len(ips) > 0
-	case 4:
-		wantPort, wantProtocol := strings.TrimPrefix(labels[0], "_"), strings.TrimPrefix(labels[1], "_")
-		found := false
-		match := func(p port) bool {
-			hit := p.name == wantPort && p.protocol == wantProtocol
-			found = found || hit
-			return hit
-		}
-		for _, p := range s.allPorts() {
-			match(p)
-		}
-		if found && q.Qtype == dns.TypeSRV {
-			z.srv(s, q, m, match)
-		}
-		return found
+	if s.slices == nil {
+		s.slices = map[string]*slice{}
 	}
-	return false
+	s.slices[k.name] = n
+	for _, e := range n.endpoints {
+		z.names[e.ip] = append(z.names[e.ip], e.label()+"."+z.base(sk))
+	}
 }
 
-func (s *service) allPorts() []port {
-	out := s.ports
-	if len(s.ips) == 0 {
-		for _, es := range s.slices {
-			for _, e := range es {
-				out = append(out[:len(out):len(out)], e.ports...)
-			}
+// forget drops a Service that nothing is left of.
+func (z *zone) forget(k key, s *service) {
+	if !s.present && len(s.slices) == 0 {
+		delete(z.services, k)
+	}
+}
+
+// unname takes one mention of a name from each address.
+func (z *zone) unname(ips []netip.Addr, name string) {
+	for _, ip := range ips {
+		names := z.names[ip]
+		if i := slices.Index(names, name); i >= 0 {
+			names = slices.Delete(slices.Clone(names), i, i+1)
+		}
+		if len(names) == 0 {
+			delete(z.names, ip)
+		} else {
+			z.names[ip] = names
 		}
 	}
-	return out
 }
+
+// base is the name of a Service.
+func (z *zone) base(k key) string { return k.name + "." + k.namespace + ".svc." + z.suffix }
+
+// eachEndpoint calls f for the endpoints of all slices.
+func (s *service) eachEndpoint(f func(endpoint, *slice)) {
+	for _, sl := range s.slices {
+		for _, e := range sl.endpoints {
+			f(e, sl)
+		}
+	}
+}
+
+func (s *service) headless() bool { return len(s.ips) == 0 && s.external == "" }
 
 // addresses are the cluster addresses, or the endpoints of a headless Service.
 func (s *service) addresses() []netip.Addr {
-	if len(s.ips) > 0 {
+	if !s.headless() {
 		return s.ips
 	}
 	var out []netip.Addr
-	seen := map[netip.Addr]bool{}
-	for _, es := range s.slices {
-		for _, e := range es {
-			if !seen[e.ip] {
-				seen[e.ip] = true
-				out = append(out, e.ip)
-			}
-		}
-	}
+	s.eachEndpoint(func(e endpoint, _ *slice) { out = append(out, e.ip) })
 	return out
 }
 
-func (z *zone) addresses(ips []netip.Addr, q dns.Question, m *dns.Msg) {
+// addressRecords are the A or AAAA records of addresses, each once, in an order that
+// changes from time to time: many clients only ever try the first.
+func addressRecords(name string, qtype uint16, ips []netip.Addr) []dns.RR {
+	seen := make(map[netip.Addr]bool, len(ips))
+	var out []dns.RR
 	for _, ip := range ips {
-		switch {
-		case q.Qtype == dns.TypeA && ip.Is4():
-			m.Answer = append(m.Answer, &dns.A{Hdr: z.head(q, dns.TypeA), A: net.IP(ip.AsSlice())})
-		case q.Qtype == dns.TypeAAAA && ip.Is6():
-			m.Answer = append(m.Answer, &dns.AAAA{Hdr: z.head(q, dns.TypeAAAA), AAAA: net.IP(ip.AsSlice())})
+		if seen[ip] || ip.Is4() != (qtype == dns.TypeA) {
+			continue
+		}
+		seen[ip] = true
+		h := head(name, qtype)
+		if qtype == dns.TypeA {
+			out = append(out, &dns.A{Hdr: h, A: net.IP(ip.AsSlice())})
+		} else if qtype == dns.TypeAAAA {
+			out = append(out, &dns.AAAA{Hdr: h, AAAA: net.IP(ip.AsSlice())})
 		}
 	}
+	rand.Shuffle(len(out), func(i, j int) { out[i], out[j] = out[j], out[i] })
+	return out
 }
 
-// srv answers with ports and the names that have the addresses, which come along.
-func (z *zone) srv(s *service, q dns.Question, m *dns.Msg, want func(port) bool) {
-	base := s.name + "." + s.namespace + ".svc." + z.suffix
-	add := func(target string, p port, ip netip.Addr) {
-		m.Answer = append(m.Answer, &dns.SRV{Hdr: z.head(q, dns.TypeSRV), Priority: 0, Weight: 100, Port: p.number, Target: target})
-		if !ip.IsValid() {
-			return
-		}
-		h := dns.RR_Header{Name: target, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: ttl}
-		if ip.Is4() {
-			m.Extra = append(m.Extra, &dns.A{Hdr: h, A: net.IP(ip.AsSlice())})
-		} else {
-			h.Rrtype = dns.TypeAAAA
-			m.Extra = append(m.Extra, &dns.AAAA{Hdr: h, AAAA: net.IP(ip.AsSlice())})
-		}
-	}
-	if len(s.ips) > 0 {
-		for _, p := range s.ports {
-			if want(p) {
-				add(base, p, s.ips[0])
-			}
-		}
-		return
-	}
-	for _, es := range s.slices {
-		for _, e := range es {
-			for _, p := range e.ports {
-				if want(p) {
-					add(e.host+"."+base, p, e.ip)
-				}
-			}
-		}
-	}
-}
-
-// answerPod answers names made of a pod's address: 10-1-2-3.namespace.pod.
-func (z *zone) answerPod(labels []string, q dns.Question, m *dns.Msg) bool {
-	switch len(labels) {
-	case 0:
-		return true
-	case 1:
-		return z.namespaces[labels[0]] > 0
-	case 2:
-		ip, err := netip.ParseAddr(strings.ReplaceAll(labels[0], "-", "."))
-		if err != nil {
-			if ip, err = netip.ParseAddr(strings.ReplaceAll(labels[0], "-", ":")); err != nil {
-				return false
-			}
-		}
-		z.addresses([]netip.Addr{ip}, q, m)
-		return true
-	}
-	return false
-}
-
-func (z *zone) answerPTR(q dns.Question, m *dns.Msg) (has, ok bool) {
-	ip, valid := reverseAddr(fold(q.Name))
-	if !valid {
-		return false, false
-	}
-	z.mu.RLock()
-	name := z.ptr[ip]
-	z.mu.RUnlock()
-	if name == "" {
-		return false, false // not ours: the network's own servers may know
-	}
-	if q.Qtype == dns.TypePTR {
-		m.Answer = append(m.Answer, &dns.PTR{Hdr: z.head(q, dns.TypePTR), Ptr: name})
-	}
-	return len(m.Answer) > 0, true
-}
-
-// reverseAddr reads 4.3.2.1.in-addr.arpa. and the like.
-func reverseAddr(name string) (netip.Addr, bool) {
-	if rest, ok := strings.CutSuffix(name, ".in-addr.arpa."); ok {
-		p := strings.Split(rest, ".")
-		if len(p) != 4 {
-			return netip.Addr{}, false
-		}
-		ip, err := netip.ParseAddr(p[3] + "." + p[2] + "." + p[1] + "." + p[0])
-		return ip, err == nil
-	}
-	rest, _ := strings.CutSuffix(name, ".ip6.arpa.")
-	p := strings.Split(rest, ".")
-	if len(p) != 32 {
-		return netip.Addr{}, false
-	}
-	var b [32]byte
-	for i, d := range p {
-		if len(d) != 1 {
-			return netip.Addr{}, false
-		}
-		b[31-i] = d[0]
-	}
-	raw, err := hex.DecodeString(string(b[:]))
-	if err != nil {
-		return netip.Addr{}, false
-	}
-	return netip.AddrFrom16([16]byte(raw)), true
-}
-
-// hostLabel is the first label of an endpoint's own name when its pod gave none.
-func hostLabel(ip netip.Addr) string {
-	h := fnv.New32a()
-	h.Write(ip.AsSlice())
-	return hex.EncodeToString(h.Sum(nil))
+func head(name string, rrtype uint16) dns.RR_Header {
+	return dns.RR_Header{Name: name, Rrtype: rrtype, Class: dns.ClassINET, Ttl: ttl}
 }
