@@ -56,9 +56,6 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		if next.GetResourceVersion() == old.GetResourceVersion() && !namesVersion(data) {
 			next.SetResourceVersion("")
 		}
-		if t.res.RequireVersion {
-			next.SetResourceVersion(old.GetResourceVersion())
-		}
 		return next, nil
 	})
 }

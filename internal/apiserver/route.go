@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -200,14 +200,11 @@ func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, x *exchange
 		s.writeEntry(w, r, x, http.StatusCreated, e)
 		return nil
 	}
-	first := true
-	e, err := s.update(r.Context(), t, "", func(api.Object) (api.Object, error) {
-		if first {
-			first = false
-			return o.DeepCopyObject().(api.Object), nil
-		}
-		return o.DeepCopyObject().(api.Object), nil
-	})
+	if rv := o.GetResourceVersion(); (rv == "" || rv == "0") && res.RequireVersion {
+		return apierrors.NewInvalid(res.GVK.GroupKind(), t.name, field.ErrorList{
+			field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")})
+	}
+	e, err := s.update(r.Context(), t, "", func(api.Object) (api.Object, error) { return o.DeepCopyObject().(api.Object), nil })
 	if err != nil {
 		return err
 	}
@@ -442,5 +439,3 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request, x *exchange)
 	}
 	return pathNotFound()
 }
-
-func queryOf(r *http.Request) url.Values { return r.URL.Query() }

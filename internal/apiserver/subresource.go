@@ -35,3 +35,13 @@ var partial = map[string]func(merged, next api.Object){
 func writable(r *api.Resource, sub string) bool {
 	return sub == "" || sub == "status" && r.Status != nil || partial[r.GVR.Resource+"/"+sub] != nil
 }
+
+// subresourceOf is what the row says of a further subresource; nil when it says nothing.
+func subresourceOf(r *api.Resource, name string) *api.Subresource {
+	for i := range r.Subresources {
+		if r.Subresources[i].Name == name {
+			return &r.Subresources[i]
+		}
+	}
+	return nil
+}

@@ -236,10 +236,6 @@ func (s *Server) update(ctx context.Context, t target, uid types.UID, change cha
 		if rv != "" && rv != "0" && rv != cur.obj.GetResourceVersion() {
 			return nil, apierrors.NewConflict(t.res.GroupResource(), t.name, errors.New(modifiedMessage))
 		}
-		if (rv == "" || rv == "0") && t.res.RequireVersion {
-			return nil, apierrors.NewInvalid(t.res.GVK.GroupKind(), t.name, field.ErrorList{
-				field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")})
-		}
 		e, err := s.replace(ctx, t, cur, next)
 		if errors.Is(err, store.ErrConflict) {
 			if rv != "" && rv != "0" && s.caches[t.res].get(t.key()) != cur {
@@ -356,6 +352,8 @@ func (s *Server) validateUpdate(t target, next, old api.Object) error {
 		if r.Status.Validate != nil {
 			errs = append(errs, r.Status.Validate(next, old)...)
 		}
+	case t.sub != "" && subresourceOf(r, t.sub) != nil && subresourceOf(r, t.sub).Validate != nil:
+		errs = append(errs, subresourceOf(r, t.sub).Validate(next, old)...)
 	case t.sub == "" && r.ValidateUpdate != nil:
 		errs = append(errs, r.ValidateUpdate(next, old)...)
 	case r.Validate != nil && r.ValidateUpdate == nil:
