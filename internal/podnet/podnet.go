@@ -8,7 +8,8 @@
 // (ipam.go) before the pod has it; whatever is made carries a name of ours, and
 // Remove finds it all again.
 //
-// Read podnet.go, call.go, attach.go, ipam.go, hostport.go, filter.go, routes.go.
+// Read podnet.go, call.go, attach.go, ipam.go, hostport.go, filter.go, forwarding.go,
+// routes.go.
 package podnet
 
 import (
@@ -57,6 +58,7 @@ func New(o Options) *Agent {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	o.PodCIDR, o.ClusterCIDR = o.PodCIDR.Masked(), o.ClusterCIDR.Masked()
 	return &Agent{Options: o, ready: make(chan struct{}), ports: newHostPorts()}
 }
 
@@ -90,6 +92,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	close(a.ready)
 	var calls sync.WaitGroup
 	defer calls.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	calls.Go(func() { a.keepForwarding(ctx) })
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -113,6 +118,9 @@ func (a *Agent) serve(c net.Conn) {
 
 // setUp makes the bridge, the kernel's settings and the rules what they should be.
 func (a *Agent) setUp() error {
+	if !a.PodCIDR.Addr().Is4() || a.PodCIDR.Bits() > 29 || !a.ClusterCIDR.Addr().Is4() {
+		return fmt.Errorf("pod addresses %s in %s: the pod network needs IPv4, and a /29 at least for a node", a.PodCIDR, a.ClusterCIDR)
+	}
 	var err error
 	if a.ipam, err = openIPAM(a.StateDir, a.PodCIDR); err != nil {
 		return err
@@ -137,7 +145,7 @@ func (a *Agent) setUp() error {
 	if a.ports, err = a.storedPorts(); err != nil {
 		return err
 	}
-	a.table = &table{name: a.TableName, bridge: a.Bridge, pods: a.PodCIDR.Masked(), cluster: a.ClusterCIDR.Masked()}
+	a.table = &table{name: a.TableName, bridge: a.Bridge, pods: a.PodCIDR, cluster: a.ClusterCIDR}
 	if err := a.table.program(a.ports.open); err != nil {
 		return fmt.Errorf("nftables table %s: %w", a.TableName, err)
 	}
@@ -220,6 +228,9 @@ func Remove(o Options) error {
 		if err := deleteLink(name); err != nil {
 			return err
 		}
+	}
+	if err := disallowForwarding(o.Bridge); err != nil {
+		return err
 	}
 	if err := removeRoutes(); err != nil {
 		return err

@@ -118,7 +118,7 @@ func (a *Agent) setRoutes(nodes map[string][]nodeRoute) error {
 		for _, r := range rs {
 			// Inside the cluster's range and not this node's: a wrong object must not
 			// take over the node's own networks.
-			if r.pods != a.PodCIDR.Masked() && a.ClusterCIDR.Contains(r.pods.Addr()) && r.pods.Bits() >= a.ClusterCIDR.Bits() {
+			if r.pods != a.PodCIDR && a.ClusterCIDR.Contains(r.pods.Addr()) && r.pods.Bits() >= a.ClusterCIDR.Bits() {
 				want[r.pods] = r.via
 			}
 		}
