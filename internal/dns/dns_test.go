@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/miekg/dns"
 	corev1 "k8s.io/api/core/v1"
@@ -143,7 +144,8 @@ func TestAnswers(t *testing.T) {
 func TestFollows(t *testing.T) {
 	c := clienttest.New(objects()...)
 	s := start(t, New(Options{Client: c, Domain: "cluster.local"}))
-	ctx := t.Context()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
 	until := func(name string, qtype uint16, want string) {
 		t.Helper()
 		for {
@@ -186,6 +188,9 @@ func TestFollows(t *testing.T) {
 		}
 	}
 	for empty := false; !empty; {
+		if ctx.Err() != nil {
+			t.Fatal("something is left of what was deleted")
+		}
 		s.zone.mu.RLock()
 		empty = len(s.zone.services)+len(s.zone.slices)+len(s.zone.names)+len(s.zone.namespaces) == 0
 		s.zone.mu.RUnlock()
