@@ -1,50 +1,93 @@
 package disk
 
 import (
+	"errors"
 	"io"
 	"os"
-	"path/filepath"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
-// fileSystem is what the log is written to; tests put faults between.
+// fileSystem is all that the store wants of a disk; tests put faults between.
 type fileSystem interface {
-	// create opens a file for writing, empty when fresh is set.
-	create(name string, fresh bool) (file, error)
+	open(name string) (file, error)   // what exists, for reading and writing
+	create(name string) (file, error) // anew and empty
+	rename(from, to string) error
+	remove(name string) error
+	list(dir string) ([]string, error)
+	syncDir(name string) error // makes the names in a directory durable
 }
 
 type file interface {
+	io.ReaderAt
 	io.WriterAt
-	// sync makes what was written durable (data and size).
-	sync() error
-	Close() error
+	io.Closer
+	size() (int64, error)
+	sync() error // makes what was written durable, and the size
 }
 
 type osFiles struct{}
 
-func (osFiles) create(name string, fresh bool) (file, error) {
-	flags := os.O_CREATE | os.O_RDWR
-	if fresh {
-		flags |= os.O_TRUNC
-	}
-	f, err := os.OpenFile(name, flags, 0o600)
+func (osFiles) open(name string) (file, error) {
+	f, err := os.OpenFile(name, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	return osFile{f}, nil
 }
 
-type osFile struct{ *os.File }
+func (osFiles) create(name string) (file, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
 
-func (f osFile) sync() error { return unix.Fdatasync(int(f.Fd())) }
+func (osFiles) rename(from, to string) error { return os.Rename(from, to) }
+func (osFiles) remove(name string) error     { return os.Remove(name) }
 
-// syncDir makes the names in a directory durable.
-func syncDir(name string) error {
-	d, err := os.Open(filepath.Clean(name))
+func (osFiles) list(dir string) ([]string, error) {
+	es, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	names := make([]string, len(es))
+	for i, e := range es {
+		names[i] = e.Name()
+	}
+	return names, nil
+}
+
+func (osFiles) syncDir(name string) error {
+	d, err := os.Open(name)
 	if err != nil {
 		return err
 	}
 	defer d.Close()
 	return d.Sync()
+}
+
+type osFile struct{ *os.File }
+
+func (f osFile) size() (int64, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), nil
+}
+
+func (f osFile) sync() error {
+	for {
+		err := unix.Fdatasync(int(f.Fd()))
+		if err != syscall.EINTR {
+			return os.NewSyscallError("fdatasync", err)
+		}
+	}
+}
+
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

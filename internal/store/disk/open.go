@@ -1,22 +1,24 @@
 package disk
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-	"syscall"
 
-	"github.com/skiff-k8s/skiff/internal/store"
 	"github.com/skiff-k8s/skiff/internal/store/index"
 )
 
 // Open opens the store in a directory, or makes one there.
 func Open(dir string, o Options) (*Store, error) {
 	o.complete()
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
 	lock, err := lockDir(dir)
@@ -24,224 +26,204 @@ func Open(dir string, o Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{dir: dir, o: o, lock: lock, pending: map[string]pending{}}
-	s.idle.L = &s.mu
+	s.round.L = &s.mu
+	s.log = wal{dir: dir, o: &s.o, seq: 1}
+	s.buf, s.lazy = s.emptyBuffer(), frameHead
+	s.life, s.end = context.WithCancel(context.Background())
 	if err := s.load(); err != nil {
-		lock.Close()
-		return nil, err
+		return nil, errors.Join(err, s.log.close(), unlock(lock))
 	}
 	return s, nil
 }
 
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close()
-		return nil, fmt.Errorf("store %s is open in another process", dir)
-	}
-	return f, nil
-}
-
-// named lists the files with a prefix and the revisions in their names, ascending.
-func named(dir, prefix string) ([]int64, error) {
-	es, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var out []int64
-	for _, e := range es {
-		var rev int64
-		name, ok := strings.CutPrefix(e.Name(), prefix)
-		if !ok || len(name) != 16 {
-			continue
-		}
-		if _, err := fmt.Sscanf(name, "%016x", &rev); err == nil {
-			out = append(out, rev)
-		}
-	}
-	slices.Sort(out)
-	return out, nil
-}
-
-func (s *Store) walFile(rev int64) string { return filepath.Join(s.dir, fmt.Sprintf("wal-%016x", rev)) }
-func (s *Store) snapFile(rev int64) string {
-	return filepath.Join(s.dir, fmt.Sprintf("snap-%016x", rev))
-}
-
-// load reads the newest snapshot and replays the log behind it.
-func (s *Store) load() error {
-	stale, err := filepath.Glob(filepath.Join(s.dir, "*.new"))
-	if err != nil {
-		return err
-	}
-	for _, f := range stale {
-		if err := os.Remove(f); err != nil {
-			return err
-		}
-	}
-	snaps, err := named(s.dir, "snap-")
-	if err != nil {
-		return err
-	}
-	base := int64(1)
-	if n := len(snaps); n > 0 {
-		base = snaps[n-1]
-	}
-	s.x = index.New(base)
-	if len(snaps) > 0 {
-		if err := s.loadSnapshot(base); err != nil {
-			return err
-		}
-	}
-	s.accepted = base
-	wals, err := named(s.dir, "wal-")
-	if err != nil {
-		return err
-	}
-	defer func() { s.written = s.accepted }()
-	return s.loadLog(wals)
-}
-
-func damaged(file string, at int, err error) error {
-	return fmt.Errorf("store file %s is damaged at offset %d (%w): restore a backup of the directory, or move it away to start empty", file, at, err)
-}
-
-func (s *Store) loadSnapshot(rev int64) error {
-	file := s.snapFile(rev)
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	have, err := readHeader(b, snapMagic)
-	if err == nil && have != rev {
-		err = errors.New("its name does not match its header")
-	}
-	if err != nil {
-		return damaged(file, 0, err)
-	}
-	at, keys := headerSize, int64(0)
-	for {
-		raw, n, err := nextRecord(b[at:])
-		if err == nil && n == 0 {
-			err = errors.New("it ends too early")
-		}
-		var r body
-		if err == nil {
-			r, err = parseBody(raw)
-		}
-		if err != nil {
-			return damaged(file, at, err)
-		}
-		at += n
-		switch {
-		case r.kind == kindKey:
-			s.x.Load(r.kv.Key, []index.Version{{Create: r.kv.Create, Mod: r.kv.Mod, Value: r.kv.Value}})
-			keys++
-		case r.kind == kindEnd && r.rev == keys && at == len(b):
-			return nil
-		default:
-			return damaged(file, at-n, errRecord)
-		}
-	}
-}
-
-// loadLog replays the segments and goes on writing in the last one.
-func (s *Store) loadLog(wals []int64) error {
-	for i, first := range wals {
-		end, err := s.replay(first, i == len(wals)-1)
-		if err != nil {
-			return err
-		}
-		if i == len(wals)-1 {
-			return s.reopen(first, end)
-		}
-	}
-	return s.newSegment(s.accepted)
-}
-
-// replay applies a segment; end is where its last good record ends.
-func (s *Store) replay(first int64, last bool) (end int, err error) {
-	file := s.walFile(first)
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return 0, err
-	}
-	if last && (len(b) < headerSize || allZero(b[:headerSize])) {
-		// The crash came while the segment was being made: nothing was ever in it.
-		return 0, nil
-	}
-	have, err := readHeader(b, walMagic)
-	if err == nil && have != first {
-		err = errors.New("its name does not match its header")
-	}
-	if err == nil && first > s.accepted {
-		err = fmt.Errorf("the revisions from %d to %d are missing before it", s.accepted+1, first)
-	}
-	if err != nil {
-		return 0, damaged(file, 0, err)
-	}
-	at := headerSize
-	for {
-		raw, n, err := nextRecord(b[at:])
-		var r body
-		if err == nil && n > 0 {
-			r, err = parseBody(raw)
-		}
-		if err != nil || n == 0 {
-			if last && !s.goodRecordAfter(b[at:]) {
-				return at, nil
-			}
-			if err == nil && (!last && allZero(b[at:])) {
-				return at, nil
-			}
-			if err == nil {
-				err = errors.New("there are records behind its end")
-			}
-			return 0, damaged(file, at, err)
-		}
-		if err := s.replayRecord(r); err != nil {
-			return 0, damaged(file, at, err)
-		}
-		at += n
-	}
-}
-
-func (s *Store) replayRecord(r body) error {
-	switch r.kind {
-	case kindCompact:
-		return s.x.Compact(min(r.rev, s.accepted))
-	case kindTxn:
-		switch {
-		case r.rev <= s.accepted: // the snapshot has it
-			return nil
-		case r.rev != s.accepted+1:
-			return fmt.Errorf("revision %d follows %d", r.rev, s.accepted)
-		}
-		s.x.Apply(r.rev, r.ops)
-		s.accepted = r.rev
+func makeDir(dir string) error {
+	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	return errRecord
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return osFiles{}.syncDir(filepath.Dir(filepath.Clean(dir)))
 }
 
-// goodRecordAfter looks for a whole transaction of a later revision anywhere in
-// b: if there is one, what is before it is no torn tail.
-func (s *Store) goodRecordAfter(b []byte) bool {
-	for at := 1; at+recordHead < len(b); at++ {
-		if b[at] == 0 && b[at+1] == 0 && b[at+2] == 0 && b[at+3] == 0 {
-			continue
-		}
-		raw, n, err := nextRecord(b[at:])
-		if err != nil || n == 0 {
-			continue
-		}
-		if r, err := parseBody(raw); err == nil && r.kind == kindTxn && r.rev > s.accepted {
-			return true
+// contents is the numbers of the files in a store, ascending.
+type contents struct {
+	snapshots, segments []uint64
+	unfinished          []string
+}
+
+func (s *Store) find() (contents, error) {
+	var c contents
+	names, err := s.o.files.list(s.dir)
+	if err != nil {
+		return c, err
+	}
+	for _, name := range names {
+		prefix, digits, _ := strings.Cut(name, "-")
+		number, err := strconv.ParseUint(digits, 16, 64)
+		switch {
+		case strings.HasSuffix(name, ".tmp"):
+			c.unfinished = append(c.unfinished, filepath.Join(s.dir, name))
+		case (prefix == "wal" || prefix == "snap") && len(digits) == 16:
+			return c, fmt.Errorf("store %s is of format version 1, from before the first release: this Skiff cannot read it; move it away to start empty", s.dir)
+		case err != nil || len(digits) != 16:
+		case prefix == "snapshot":
+			c.snapshots = append(c.snapshots, number)
+		case prefix == "log":
+			c.segments = append(c.segments, number)
 		}
 	}
-	return false
+	slices.Sort(c.snapshots)
+	slices.Sort(c.segments)
+	return c, nil
 }
 
-var _ store.Store = (*Store)(nil)
+// load reads the newest snapshot and the log behind it, and makes ready to go on.
+func (s *Store) load() error {
+	found, err := s.find()
+	if err != nil {
+		return err
+	}
+	first := uint64(1)
+	s.x = index.New(1)
+	if n := len(found.snapshots); n > 0 {
+		first = found.snapshots[n-1]
+		if err := s.loadSnapshot(first); err != nil {
+			return err
+		}
+	}
+	s.accepted, _ = s.x.Revision()
+	segments := slices.DeleteFunc(slices.Clone(found.segments), func(n uint64) bool { return n < first })
+	r := replay{s: s, first: first, fromSnapshot: len(found.snapshots) > 0}
+	if err := r.all(segments); err != nil {
+		return err
+	}
+	if err := r.goOn(); err != nil {
+		return err
+	}
+	s.x.Cut()
+	// Only now is anything removed: the store is known to be whole without it.
+	for _, name := range found.unfinished {
+		err = cmp.Or(err, s.o.files.remove(name))
+	}
+	return cmp.Or(err, s.sweep(first))
+}
+
+// damage is what Open returns for a store that it must not touch.
+func damage(name string, at int64, err error) error {
+	if errors.Is(err, errVersion) {
+		return fmt.Errorf("store file %s: %w: open it with the Skiff that wrote it, or a newer one", name, err)
+	}
+	return fmt.Errorf("store file %s is damaged at offset %d (%w): restore the directory %s from a backup, or move it away to start empty", name, at, err, filepath.Dir(name))
+}
+
+func readAll(f file) ([]byte, error) {
+	size, err := f.size()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, size)
+	if n, err := f.ReadAt(b, 0); n < len(b) {
+		return nil, cmp.Or(err, io.ErrUnexpectedEOF)
+	}
+	return b, nil
+}
+
+// loadSnapshot puts a snapshot into the index, frame by frame.
+func (s *Store) loadSnapshot(number uint64) error {
+	name := s.snapshotName(number)
+	f, err := s.o.files.open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	size, err := f.size()
+	if err != nil {
+		return err
+	}
+	b := make([]byte, min(headerSize, size))
+	if n, err := f.ReadAt(b, 0); n < len(b) {
+		return cmp.Or(err, io.ErrUnexpectedEOF)
+	}
+	h, err := parseHeader(b, snapMagic, number, size)
+	if err != nil {
+		return damage(name, 0, err)
+	}
+	l := loader{x: s.x, rev: h.rev, compacted: h.compacted}
+	b = make([]byte, 0, snapshotFrame*2)
+	seq := h.seq
+	for at := int64(headerSize); at < size; seq++ {
+		next, payload, err := readFrame(f, at, size, h.seal(), seq, &b)
+		if err != nil {
+			return damage(name, at, err)
+		}
+		if err := eachRecord(payload, l.record); err != nil {
+			return damage(name, at, err)
+		}
+		at = next
+	}
+	if !l.ended {
+		return damage(name, size, errors.New("its end is missing"))
+	}
+	s.x.Loaded(h.rev, h.compacted)
+	return nil
+}
+
+// readFrame reads the frame at an offset, which must be whole; b is memory to use again.
+func readFrame(f file, at, size int64, seal uint32, seq uint64, b *[]byte) (next int64, payload []byte, err error) {
+	if size-at < frameHead {
+		return 0, nil, errors.New("it ends in the middle of a frame")
+	}
+	var raw [frameHead]byte
+	if _, err := f.ReadAt(raw[:], at); err != nil {
+		return 0, nil, err
+	}
+	hd, ok := parseHead(raw[:], seal)
+	if !ok || hd.seq != seq || int64(hd.size) > size-at-frameHead {
+		return 0, nil, errors.New("the head of a frame is damaged")
+	}
+	payload = slices.Grow((*b)[:0], hd.size)[:hd.size]
+	*b = payload
+	if n, err := f.ReadAt(payload, at+frameHead); n < len(payload) {
+		return 0, nil, cmp.Or(err, io.ErrUnexpectedEOF)
+	}
+	if !hd.intact(payload) {
+		return 0, nil, errors.New("the checksum of a frame is wrong")
+	}
+	return at + aligned(frameHead+hd.size), payload, nil
+}
+
+// loader takes the records of a snapshot.
+type loader struct {
+	x              *index.Index
+	rev, compacted int64
+	keys           int64
+	last           string
+	ended          bool
+}
+
+func (l *loader) record(r record) error {
+	switch {
+	case l.ended:
+		return errors.New("there is more behind its end")
+	case r.kind == kindEnd:
+		l.ended = true
+		if r.rev != l.keys {
+			return fmt.Errorf("it has %d keys and should have %d", l.keys, r.rev)
+		}
+		return nil
+	case r.kind != kindKey || len(r.versions) == 0 || l.keys > 0 && r.key <= l.last:
+		return errRecord
+	}
+	var mod int64
+	for _, v := range r.versions {
+		if v.Mod <= mod || v.Mod > l.rev || v.Create > v.Mod {
+			return errRecord
+		}
+		mod = v.Mod
+	}
+	l.keys++
+	l.last = r.key
+	l.x.Load(r.key, r.versions)
+	return nil
+}

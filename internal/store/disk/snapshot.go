@@ -1,156 +1,215 @@
 package disk
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
-	"os"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"time"
 
 	"github.com/skiff-k8s/skiff/internal/store"
+	"github.com/skiff-k8s/skiff/internal/store/index"
 )
 
-// maybeSnapshot bounds the log and the history. It is called with mu held when a flush ended.
-func (s *Store) maybeSnapshot() {
-	if s.failed != nil || s.closed || s.snapBusy {
+const (
+	snapshotFrame = 256 << 10
+	// snapshotRetry is how long after one failed the next snapshot is tried.
+	snapshotRetry = 10 * time.Second
+)
+
+func (s *Store) snapshotName(number uint64) string {
+	return filepath.Join(s.dir, fmt.Sprintf("snapshot-%016x", number))
+}
+
+// tidy bounds the log and the history, beside the commits. mu is held, and nobody is in the log.
+func (s *Store) tidy() {
+	if s.tidying || s.closed || s.failed != nil {
 		return
 	}
+	forget, snapshot := s.untidy()
+	if !forget && !snapshot {
+		return
+	}
+	s.tidying = true
+	s.background.Go(func() {
+		err := s.tidyUp(forget, snapshot)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.tidying = false
+		if err != nil && !errors.Is(err, store.ErrClosed) {
+			// The log is as good as before, only longer than it should be.
+			s.untidied = s.o.now()
+			s.o.Log.Warn("The store could not make a snapshot; it will try again", "dir", s.dir, "err", err)
+		}
+	})
+}
+
+// untidy says what is to be done.
+func (s *Store) untidy() (forget, snapshot bool) {
 	live, past := s.x.Bytes()
-	if past > max(s.o.HistoryBytes, live) {
-		// Half of the revisions since the last time go: the newer half is what people look at.
-		current, compacted := s.x.Revision()
-		rev := compacted + (current-compacted)/2
-		if s.x.Compact(rev) == nil {
-			s.buf = append(s.buf, appendCompact(nil, rev)...)
-			s.lazy = len(s.buf)
-			s.flushSoon()
+	log := s.log.bytes()
+	forget = s.o.HistoryBytes >= 0 && past > max(s.o.HistoryBytes, live)
+	snapshot = log > max(s.o.SnapshotBytes, s.o.SnapshotRatio*(live+past))
+	if s.full && log > 2*live {
+		// History is given up for space.
+		forget, snapshot = true, true
+	}
+	if !s.untidied.IsZero() && s.o.now().Sub(s.untidied) < snapshotRetry {
+		snapshot = false
+		forget = forget && !s.full
+	}
+	return forget, snapshot
+}
+
+func (s *Store) tidyUp(forget, snapshot bool) error {
+	if forget {
+		s.mu.Lock()
+		full := s.full
+		s.mu.Unlock()
+		rev, compacted := s.x.Revision()
+		if !full {
+			rev -= (rev - compacted) / 2 // the newer half is what people look at
+		}
+		if err := s.Compact(s.life, rev); err != nil {
+			return err
 		}
 	}
-	if s.logBytes+s.seg.end < max(s.o.SnapshotBytes, s.o.SnapshotRatio*live) {
-		return
-	}
-	s.snapBusy = true
-	s.snapping.Add(1)
-	go s.snapshot()
-}
-
-// snapshot writes the present state beside the log and removes what it makes needless.
-func (s *Store) snapshot() {
-	defer s.snapping.Done()
-	err := s.writeSnapshot()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.snapBusy = false
-	if err != nil && !isFull(err) {
-		s.fail(fmt.Errorf("snapshot: %w", err))
-	}
-}
-
-func (s *Store) writeSnapshot() error {
-	// A new segment first: everything up to its beginning is then in the snapshot.
-	// The leader's place is taken for that, so that nobody writes meanwhile.
-	s.mu.Lock()
-	for s.flushing {
-		s.idle.Wait()
-	}
-	if s.closed || s.failed != nil {
-		s.mu.Unlock()
+	if !snapshot {
 		return nil
 	}
-	if len(s.buf) > 0 {
-		s.flush()
+	// Turn the log: what is in the segments before is then all applied.
+	var number uint64
+	turn := func(err error) error {
+		if err == nil {
+			err = fullOr(s.log.turn(0))
+		}
+		if err == nil {
+			number = s.log.number
+			err = s.log.seg.f.sync()
+		}
+		return err
 	}
-	s.flushing = true
-	s.mu.Unlock()
-	err := s.rotate()
-	s.mu.Lock()
-	s.logBytes = 0
-	s.flushing = false
-	s.idle.Broadcast()
-	first := s.written
-	if len(s.queue) > 0 {
-		s.flush()
-	}
-	s.mu.Unlock()
+	_, err := s.settle(func() (*commit, int64, error) {
+		if err := s.broken(); err != nil {
+			return nil, 0, err
+		}
+		return &commit{turn: turn, frees: true}, 0, nil
+	})
 	if err != nil {
 		return err
 	}
-	// What is applied meanwhile may be in the snapshot too; its name tells how far it goes.
-	rev, err := s.streamSnapshot()
-	if err != nil {
+	if err := s.writeSnapshot(number); err != nil {
 		return err
 	}
-	return s.sweep(min(first, rev), rev)
+	s.log.forget(number)
+	return s.sweep(number)
 }
 
-func (s *Store) streamSnapshot() (rev int64, err error) {
-	tmp := s.dir + "/snapshot.new"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+// writeSnapshot writes the present state, with its history, as what comes before a segment.
+func (s *Store) writeSnapshot(number uint64) (err error) {
+	name := s.snapshotName(number)
+	f, err := s.o.files.create(name + ".tmp")
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() {
 		f.Close()
 		if err != nil {
-			os.Remove(tmp)
+			s.o.files.remove(name + ".tmp")
 		}
 	}()
-	// The header has the revision, which Each tells with the first key: it is written at the end.
-	w := bufio.NewWriterSize(f, 1<<20)
-	if _, err = w.Write(make([]byte, headerSize)); err != nil {
-		return 0, err
-	}
+	w := newFrameWriter(f, header{magic: snapMagic, salt: rand.Uint32(), number: number, seq: 1})
 	var keys int64
-	var b []byte
-	rev, err = s.x.Each(func(kv store.KV) error {
+	w.h.rev, w.h.compacted, err = s.x.Dump(func(key string, vs []index.Version) error {
 		keys++
-		b = appendKey(b[:0], kv)
-		_, err := w.Write(b)
-		return err
+		w.b = appendKey(w.b, key, vs)
+		if len(w.b) < snapshotFrame {
+			return nil
+		}
+		if err := s.life.Err(); err != nil {
+			return fmt.Errorf("%w: %w", store.ErrClosed, err)
+		}
+		return w.flush()
 	})
 	if err != nil {
-		return 0, err
+		return err
 	}
-	if _, err = w.Write(appendEnd(nil, keys)); err != nil {
-		return 0, err
+	w.b = appendEnd(w.b, keys)
+	if err = w.finish(); err != nil {
+		return err
 	}
-	if err = w.Flush(); err != nil {
-		return 0, err
+	if err = s.o.files.rename(name+".tmp", name); err != nil {
+		return err
 	}
-	if _, err = f.WriteAt(appendHeader(nil, snapMagic, rev), 0); err != nil {
-		return 0, err
-	}
-	if err = f.Sync(); err != nil {
-		return 0, err
-	}
-	if err = os.Rename(tmp, s.snapFile(rev)); err != nil {
-		return 0, err
-	}
-	return rev, syncDir(s.dir)
+	return s.o.files.syncDir(s.dir)
 }
 
-// sweep removes the segments that end at or before first, and the snapshots before rev.
-func (s *Store) sweep(first, rev int64) error {
-	wals, err := named(s.dir, "wal-")
+// frameWriter writes the frames of a snapshot; the header goes last, for only then all of it is known.
+type frameWriter struct {
+	f        file
+	h        header
+	seal     uint32
+	seq      uint64
+	at       int64
+	unsynced int64
+	b        []byte // room for a head, and a payload
+}
+
+func newFrameWriter(f file, h header) *frameWriter {
+	return &frameWriter{f: f, h: h, seal: h.seal(), seq: h.seq, at: headerSize, b: make([]byte, frameHead, snapshotFrame+8<<10)}
+}
+
+func (w *frameWriter) flush() error {
+	finishFrame(w.b, w.at, w.seal, w.seq)
+	w.b = append(w.b, zeroes[:aligned(len(w.b))-int64(len(w.b))]...)
+	if _, err := w.f.WriteAt(w.b, w.at); err != nil {
+		return err
+	}
+	w.at += int64(len(w.b))
+	w.unsynced += int64(len(w.b))
+	w.b = w.b[:frameHead]
+	w.seq++
+	if w.unsynced < 4*syncStep {
+		return nil
+	}
+	w.unsynced = 0
+	return w.f.sync()
+}
+
+func (w *frameWriter) finish() error {
+	if err := w.flush(); err != nil {
+		return err
+	}
+	w.h.size = w.at
+	if _, err := w.f.WriteAt(w.h.encode(), 0); err != nil {
+		return err
+	}
+	return w.f.sync()
+}
+
+// forget stops counting the segments before number.
+func (l *wal) forget(number uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ends = slices.DeleteFunc(l.ends, func(e segmentEnd) bool { return e.number < number })
+}
+
+// sweep removes the segments and snapshots before number.
+func (s *Store) sweep(number uint64) error {
+	found, err := s.find()
 	if err != nil {
 		return err
 	}
-	for i, w := range wals {
-		// A segment ends where the next one begins.
-		if i+1 < len(wals) && wals[i+1] <= first {
-			if err := os.Remove(s.walFile(w)); err != nil {
-				return err
-			}
+	for _, n := range found.snapshots {
+		if n < number {
+			err = errors.Join(err, s.o.files.remove(s.snapshotName(n)))
 		}
 	}
-	snaps, err := named(s.dir, "snap-")
-	if err != nil {
-		return err
-	}
-	for _, n := range snaps {
-		if n < rev {
-			if err := os.Remove(s.snapFile(n)); err != nil {
-				return err
-			}
+	for _, n := range found.segments {
+		if n < number {
+			err = errors.Join(err, s.o.files.remove(s.log.name(n)))
 		}
 	}
-	return syncDir(s.dir)
+	return err
 }
