@@ -154,6 +154,7 @@ func (n *node) runNetwork(ctx context.Context, cluster netip.Prefix) error {
 	i.parts.run(ctx, "dns", func(ctx context.Context) error {
 		return dns.New(dns.Options{Client: i.system, Domain: i.cfg.ClusterDomain, Listen: []string{gateway + ":53"}, Log: i.log.With("part", "dns")}).Run(ctx)
 	})
+	i.parts.run(ctx, "node routes", func(ctx context.Context) error { return agent.FollowNodes(ctx, i.system, i.cfg.NodeName) })
 	return agent.Run(ctx)
 }
 
