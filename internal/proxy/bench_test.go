@@ -9,7 +9,7 @@ import (
 
 // BenchmarkChange is one endpoint of one Service among many, from the slice to the kernel.
 func BenchmarkChange(b *testing.B) {
-	for _, n := range []int{1000, 10000} {
+	for _, n := range []int{1000, 10000, 30000} {
 		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) { benchmarkChange(b, n) })
 	}
 }
@@ -17,7 +17,7 @@ func BenchmarkChange(b *testing.B) {
 func benchmarkChange(b *testing.B, n int) {
 	table := openEmpty(b)
 	s := manyServices(n)
-	if err := table.Replace(s.Elements()); err != nil {
+	if err := table.Replace(s.Elements(), s.Keeps); err != nil {
 		b.Fatal(err)
 	}
 	for i := 0; b.Loop(); i++ {
@@ -37,7 +37,7 @@ func openEmpty(b *testing.B) *nft.Table {
 		if err := unshareNetwork(); err != nil {
 			return err
 		}
-		table, err = nft.Open("skiff-bench", labCIDR)
+		table, err = nft.Open("skiff-bench", false, labCIDR)
 		return err
 	})
 	if err != nil {
@@ -60,11 +60,12 @@ func manyServices(n int) *State {
 
 // BenchmarkReplace is the whole table at once, as at the start.
 func BenchmarkReplace(b *testing.B) {
-	for _, n := range []int{1000, 10000} {
+	for _, n := range []int{1000, 10000, 30000} {
 		b.Run(fmt.Sprintf("services=%d", n), func(b *testing.B) {
 			table := openEmpty(b)
 			for b.Loop() {
-				if err := table.Replace(manyServices(n).Elements()); err != nil {
+				s := manyServices(n)
+				if err := table.Replace(s.Elements(), s.Keeps); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -17,8 +17,8 @@ func (r *rule) elements(f nft.Frontend) iter.Seq[nft.Element] {
 				return
 			}
 		}
-		for i := range r.slots {
-			if !yield(slot(f, r.slots, i)) {
+		for i, b := range r.slots {
+			if !yield(r.slot(f, i, b)) {
 				return
 			}
 		}
@@ -32,7 +32,7 @@ func (r *rule) fixed(f nft.Frontend) []nft.Element {
 	}
 	var out []nft.Element
 	if len(r.to) > 0 {
-		out = append(out, nft.Element{Kind: nft.KindMode, Frontend: f, Mode: r.mode})
+		out = append(out, nft.Element{Kind: nft.KindForward, Frontend: f, Mode: r.mode})
 	} else {
 		out = append(out, nft.Element{Kind: r.refusal, Frontend: f})
 	}
@@ -45,8 +45,9 @@ func (r *rule) fixed(f nft.Frontend) []nft.Element {
 	return out
 }
 
-func slot(f nft.Frontend, owners []netip.AddrPort, i int) nft.Element {
-	return nft.Element{Kind: nft.KindSlot, Frontend: f, Slot: uint32(len(owners) + i), Backend: owners[i]}
+// slot makes the element of a slot, numbered within its class (see nft.Classes).
+func (r *rule) slot(f nft.Frontend, i int, b netip.AddrPort) nft.Element {
+	return nft.Element{Kind: nft.KindSlot, Frontend: f, Slot: uint32(len(r.slots) + i), Backend: b, Sticky: r.affinity() != 0}
 }
 
 // diff adds to the change what turns the old rule of a frontend into the present one.
@@ -63,37 +64,39 @@ func (s *State) diff(c *Change, f nft.Frontend, old *rule) {
 			c.Add = append(c.Add, e)
 		}
 	}
-	oldSlots, newSlots := old.owners(), now.owners()
-	same := len(oldSlots) == len(newSlots) // else another class, with other numbers
-	for i := range oldSlots {
-		if !same || oldSlots[i] != newSlots[i] {
-			c.Remove = append(c.Remove, slot(f, oldSlots, i))
-		}
-	}
-	for i := range newSlots {
-		if !same || oldSlots[i] != newSlots[i] {
-			c.Add = append(c.Add, slot(f, newSlots, i))
-		}
-	}
+	c.diffSlots(f, old, now)
 	gone := lost(old.backends(), now.backends())
 	// A frontend that begins has flows to look at too: those of before it, that went nowhere.
 	if f.Proto == nft.UDP && (gone || len(old.backends()) == 0 && len(now.backends()) > 0) {
 		c.Flows = append(c.Flows, s.allowed(f))
 	}
 	if a := old.affinity(); a != 0 && (gone || now.affinity() == 0) {
-		allowed := nft.Allowed{Frontend: f}
+		keep := nft.Allowed{Frontend: f}
 		if now.affinity() != 0 {
-			allowed.Backends = now.backends()
+			keep.Backends = now.backends()
 		}
-		c.Clients = append(c.Clients, allowed)
+		c.Clients = append(c.Clients, keep)
 	}
 }
 
-func (r *rule) owners() []netip.AddrPort {
-	if r == nil {
-		return nil
+// diffSlots compares slot by slot; another class is another range of numbers, and
+// the slots of frontends with affinity are in a map of their own.
+func (c *Change) diffSlots(f nft.Frontend, old, now *rule) {
+	same := old != nil && now != nil && len(old.slots) == len(now.slots) && (old.affinity() != 0) == (now.affinity() != 0)
+	if old != nil {
+		for i, b := range old.slots {
+			if !same || b != now.slots[i] {
+				c.Remove = append(c.Remove, old.slot(f, i, b))
+			}
+		}
 	}
-	return r.slots
+	if now != nil {
+		for i, b := range now.slots {
+			if !same || b != old.slots[i] {
+				c.Add = append(c.Add, now.slot(f, i, b))
+			}
+		}
+	}
 }
 
 func (r *rule) backends() []netip.AddrPort {

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
 
@@ -29,29 +30,31 @@ type kind int
 const (
 	serviceKind kind = iota
 	sliceKind
+	nodeKind
 	kinds
 )
 
-// feed follows both kinds, each from its own goroutine, into one channel.
+// feed follows services, endpoint slices and the node itself, each from its own goroutine, into one channel.
 type feed struct {
 	batches chan batch
 	done    sync.WaitGroup
 }
 
-func newFeed(ctx context.Context, c client.Client, log *slog.Logger) *feed {
+func newFeed(ctx context.Context, c client.Client, node string, log *slog.Logger) *feed {
 	f := &feed{batches: make(chan batch, 64)}
-	f.follow(ctx, c, serviceKind, all.For[*corev1.Service](), log)
-	f.follow(ctx, c, sliceKind, all.For[*discoveryv1.EndpointSlice](), log)
+	f.follow(ctx, c, serviceKind, all.For[*corev1.Service](), client.Selector{}, log)
+	f.follow(ctx, c, sliceKind, all.For[*discoveryv1.EndpointSlice](), client.Selector{}, log)
+	f.follow(ctx, c, nodeKind, all.For[*corev1.Node](), client.Selector{Fields: fields.OneTermEqualSelector("metadata.name", node)}, log)
 	return f
 }
 
 func (f *feed) wait() { f.done.Wait() }
 
-func (f *feed) follow(ctx context.Context, c client.Client, k kind, r *api.Resource, log *slog.Logger) {
+func (f *feed) follow(ctx context.Context, c client.Client, k kind, r *api.Resource, sel client.Selector, log *slog.Logger) {
 	f.done.Go(func() {
 		retry := firstRetry
 		for ctx.Err() == nil {
-			got, err := f.watch(ctx, c, k, r)
+			got, err := f.watch(ctx, c, k, r, sel)
 			if ctx.Err() != nil {
 				return
 			}
@@ -69,8 +72,8 @@ func (f *feed) follow(ctx context.Context, c client.Client, k kind, r *api.Resou
 }
 
 // watch runs until the watch fails; it tells if anything had arrived.
-func (f *feed) watch(ctx context.Context, c client.Client, k kind, r *api.Resource) (bool, error) {
-	w, err := c.Watch(ctx, r, "", client.Selector{}, -1)
+func (f *feed) watch(ctx context.Context, c client.Client, k kind, r *api.Resource, sel client.Selector) (bool, error) {
+	w, err := c.Watch(ctx, r, "", sel, -1)
 	if err != nil {
 		return false, err
 	}
@@ -104,7 +107,7 @@ func newIntake() *intake {
 }
 
 // complete tells if every object has been seen: before that, what is missing
-// may only be late, and must not be taken out of the data path.
+// may only be late, and must not be taken out of the data path. The node need not be there.
 func (i *intake) complete() bool { return i.synced[serviceKind] && i.synced[sliceKind] }
 
 func (i *intake) take(s *State, b batch) {
@@ -138,14 +141,20 @@ func (i *intake) take(s *State, b batch) {
 			s.SetService(o)
 		case *discoveryv1.EndpointSlice:
 			s.SetSlice(o)
+		case *corev1.Node:
+			n := s.node
+			n.Zone = o.Labels[corev1.LabelTopologyZone]
+			s.SetNode(n)
 		}
 	}
 }
 
 func remove(s *State, k kind, n types.NamespacedName) {
-	if k == serviceKind {
+	switch k {
+	case serviceKind:
 		s.DeleteService(n.Namespace, n.Name)
-		return
+	case sliceKind:
+		s.DeleteSlice(n.Namespace, n.Name)
+	case nodeKind: // the proxy works on for a node that is not in the API (yet, or again)
 	}
-	s.DeleteSlice(n.Namespace, n.Name)
 }

@@ -14,12 +14,15 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
 )
 
 // lab is a node with pods behind a bridge and another host, each a network
 // namespace of its own:
 //
 //	other 192.168.50.2 ── 192.168.50.1 node 10.244.0.1 (bridge) ── pods 10.244.0.10 …
+//
+// and the same in IPv6: fd00:50::2, fd00:50::1, fd00:244::1, fd00:244::10 ….
 type lab struct {
 	t           *testing.T
 	node, other netns.NsHandle
@@ -37,14 +40,18 @@ func newLab(t *testing.T, pods ...string) *lab {
 		l.pods[p] = l.namespace()
 	}
 	l.in(l.node, func() error { return l.buildNode(pods) })
-	l.in(l.other, func() error { return up("eth0", "192.168.50.2/24", "192.168.50.1") })
+	l.in(l.other, func() error {
+		return up("eth0", "192.168.50.2/24 fd00:50::2/64", "192.168.50.1 fd00:50::1")
+	})
 	for i, p := range pods {
-		l.in(l.pods[p], func() error { return up("eth0", podIP(i)+"/24", "10.244.0.1") })
+		l.in(l.pods[p], func() error { return up("eth0", podIP(i)+"/24 "+podIP6(i)+"/64", "10.244.0.1 fd00:244::1") })
 	}
 	return l
 }
 
 func podIP(i int) string { return fmt.Sprintf("10.244.0.%d", 10+i) }
+
+func podIP6(i int) string { return fmt.Sprintf("fd00:244::%d", 10+i) }
 
 func (l *lab) namespace() netns.NsHandle {
 	l.t.Helper()
@@ -87,7 +94,7 @@ func within(ns netns.NsHandle, f func() error) error {
 }
 
 func (l *lab) buildNode(pods []string) error {
-	for _, s := range []string{"ipv4/ip_forward", "bridge/bridge-nf-call-iptables"} {
+	for _, s := range []string{"ipv4/ip_forward", "ipv6/conf/all/forwarding", "bridge/bridge-nf-call-iptables", "bridge/bridge-nf-call-ip6tables"} {
 		if err := os.WriteFile("/proc/sys/net/"+s, []byte("1"), 0o644); err != nil {
 			return err
 		}
@@ -95,7 +102,7 @@ func (l *lab) buildNode(pods []string) error {
 	if err := netlink.LinkAdd(&netlink.Bridge{LinkAttrs: netlink.LinkAttrs{Name: "br0"}}); err != nil {
 		return err
 	}
-	if err := up("br0", "10.244.0.1/24", ""); err != nil {
+	if err := up("br0", "10.244.0.1/24 fd00:244::1/64", ""); err != nil {
 		return err
 	}
 	bridge, err := netlink.LinkByName("br0")
@@ -125,14 +132,14 @@ func (l *lab) buildNode(pods []string) error {
 	if err := veth("uplink", l.other); err != nil {
 		return err
 	}
-	return up("uplink", "192.168.50.1/24", "192.168.50.2")
+	return up("uplink", "192.168.50.1/24 fd00:50::1/64", "192.168.50.2 fd00:50::2")
 }
 
 func veth(name string, peer netns.NsHandle) error {
 	return netlink.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: "eth0", PeerNamespace: netlink.NsFd(peer)})
 }
 
-func up(name, addr, gateway string) error {
+func up(name, addrs, gateways string) error {
 	for _, n := range []string{"lo", name} {
 		link, err := netlink.LinkByName(n)
 		if err != nil {
@@ -144,29 +151,36 @@ func up(name, addr, gateway string) error {
 		if n == "lo" {
 			continue
 		}
-		a, err := netlink.ParseAddr(addr)
-		if err != nil {
-			return err
+		for _, addr := range strings.Fields(addrs) {
+			a, err := netlink.ParseAddr(addr)
+			if err != nil {
+				return err
+			}
+			if a.IP.To4() == nil {
+				a.Flags = unix.IFA_F_NODAD // at once
+			}
+			if err := netlink.AddrAdd(link, a); err != nil {
+				return err
+			}
 		}
-		if err := netlink.AddrAdd(link, a); err != nil {
+	}
+	for _, gateway := range strings.Fields(gateways) {
+		if err := netlink.RouteAdd(&netlink.Route{Gw: net.ParseIP(gateway)}); err != nil {
 			return err
 		}
 	}
-	if gateway == "" {
-		return nil
-	}
-	return netlink.RouteAdd(&netlink.Route{Gw: net.ParseIP(gateway)})
+	return nil
 }
 
 // echo serves TCP and UDP on a port: the answer is the name and who asked.
 func (l *lab) echo(ns netns.NsHandle, name string, port int) {
 	l.t.Helper()
 	l.in(ns, func() error {
-		tcp, err := net.Listen("tcp4", ":"+strconv.Itoa(port))
+		tcp, err := net.Listen("tcp", ":"+strconv.Itoa(port))
 		if err != nil {
 			return err
 		}
-		udp, err := net.ListenPacket("udp4", ":"+strconv.Itoa(port))
+		udp, err := net.ListenPacket("udp", ":"+strconv.Itoa(port))
 		if err != nil {
 			return err
 		}
@@ -198,7 +212,7 @@ func (l *lab) echo(ns netns.NsHandle, name string, port int) {
 // ask connects from a namespace, and returns who answered and whom it saw.
 func ask(ns netns.NsHandle, to string) (name, seen string, err error) {
 	err = within(ns, func() error {
-		c, err := net.DialTimeout("tcp4", to, 2*time.Second)
+		c, err := net.DialTimeout("tcp", to, 2*time.Second)
 		if err != nil {
 			return err
 		}
@@ -234,7 +248,10 @@ func (l *lab) refused(ns netns.NsHandle, to string) {
 	}
 }
 
-var labCIDR = netip.MustParsePrefix("10.244.0.0/16")
+var (
+	labCIDR  = netip.MustParsePrefix("10.244.0.0/16")
+	labCIDR6 = netip.MustParsePrefix("fd00:244::/48")
+)
 
 // unshareNetwork gives the thread an empty network namespace, which ends with it.
 func unshareNetwork() error {

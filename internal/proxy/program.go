@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"net/netip"
+	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -48,7 +50,7 @@ func compile(node Node, svc *corev1.Service, eps endpoints) program {
 		}
 		for _, ip := range ips {
 			b := eps.choose(node, port, ip.Is4())
-			p.addPort(svc, port, proto, ip, b)
+			p.addPort(node, svc, port, proto, ip, b)
 			for _, e := range b.cluster {
 				if b.isLocal[e] {
 					p.hairpin = append(p.hairpin, e.Addr())
@@ -69,10 +71,10 @@ func compile(node Node, svc *corev1.Service, eps endpoints) program {
 }
 
 // addPort adds the frontends of one port in one address family.
-func (p *program) addPort(svc *corev1.Service, port *corev1.ServicePort, proto uint8, ip netip.Addr, b backends) {
-	affinity := nft.Mode(0).Affine(affinitySeconds(svc))
-	any := refusalFor(b)
-	inside := rule{mode: affinity | nft.MasqueradeOutside, to: b.cluster, refusal: any}
+func (p *program) addPort(node Node, svc *corev1.Service, port *corev1.ServicePort, proto uint8, ip netip.Addr, b backends) {
+	seconds := affinitySeconds(svc)
+	refusal := refusalFor(b)
+	inside := rule{mode: nft.MasqueradeOutside.Affine(seconds), to: b.cluster, refusal: refusal}
 
 	internal := inside
 	if p := svc.Spec.InternalTrafficPolicy; p != nil && *p == corev1.ServiceInternalTrafficPolicyLocal {
@@ -80,11 +82,11 @@ func (p *program) addPort(svc *corev1.Service, port *corev1.ServicePort, proto u
 	}
 	p.add(nft.Frontend{Addr: ip, Port: uint16(port.Port), Proto: proto}, internal)
 
-	external := rule{mode: affinity | nft.MasqueradeAlways, to: b.cluster, refusal: any}
+	external := rule{mode: nft.MasqueradeAlways.Affine(seconds), to: b.cluster, refusal: refusal}
 	local := svc.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
 	if local {
 		// The client's address stays: the backend is here, and so is the way back.
-		external.mode, external.to = affinity, b.local
+		external.mode, external.to = nft.Mode(0).Affine(seconds), b.local
 	}
 	addExternal := func(f nft.Frontend, sources []netip.Prefix) {
 		r := external
@@ -107,7 +109,7 @@ func (p *program) addPort(svc *corev1.Service, port *corev1.ServicePort, proto u
 	if svc.Spec.Type == corev1.ServiceTypeLoadBalancer {
 		for _, a := range ingressIPs(svc) {
 			if a.Is4() == ip.Is4() {
-				addExternal(nft.Frontend{Addr: a, Port: uint16(port.Port), Proto: proto}, sourceRanges(svc, a.Is4()))
+				addExternal(nft.Frontend{Addr: a, Port: uint16(port.Port), Proto: proto}, sourceRanges(node, svc, a))
 			}
 		}
 	}
@@ -166,16 +168,22 @@ func ingressIPs(svc *corev1.Service) []netip.Addr {
 	return out
 }
 
-// sourceRanges returns the prefixes of a family that may use the load balancer's addresses;
-// nil means all. The list must not overlap itself: a covered prefix is left out.
-func sourceRanges(svc *corev1.Service, v4 bool) []netip.Prefix {
+// sourceRanges returns the prefixes that may use an address of the load balancer; nil means
+// all. The list must not overlap itself: a covered prefix is left out.
+func sourceRanges(node Node, svc *corev1.Service, to netip.Addr) []netip.Prefix {
 	if len(svc.Spec.LoadBalancerSourceRanges) == 0 {
 		return nil
 	}
 	out := []netip.Prefix{}
 	for _, s := range svc.Spec.LoadBalancerSourceRanges {
-		if p, err := netip.ParsePrefix(s); err == nil && p.Addr().Is4() == v4 {
-			out = append(out, p.Masked())
+		p, err := netip.ParsePrefix(strings.TrimSpace(s))
+		if err != nil || p.Addr().Is4() != to.Is4() {
+			continue
+		}
+		out = append(out, p.Masked())
+		if slices.ContainsFunc(node.IPs, p.Contains) {
+			// Where the balancer's address is one of the node's own, the node's requests come from it.
+			out = append(out, netip.PrefixFrom(to, to.BitLen()))
 		}
 	}
 	return uncovered(out)

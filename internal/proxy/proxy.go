@@ -17,9 +17,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/skiff-k8s/skiff/internal/client"
 	"github.com/skiff-k8s/skiff/internal/proxy/nft"
@@ -37,6 +36,9 @@ type Options struct {
 	// ClusterCIDR has the addresses of pods; what comes from elsewhere is
 	// masqueraded on its way to a ClusterIP. When it is not valid, nothing is.
 	ClusterCIDR netip.Prefix
+	// ClusterCIDR6 is the same of the second family. The table of IPv6 is made only if this, or an
+	// address of the node, is of it.
+	ClusterCIDR6 netip.Prefix
 	// TableName defaults to DefaultTable.
 	TableName string
 	Log       *slog.Logger
@@ -75,54 +77,58 @@ const (
 // namespace of the thread that calls it. The table stays when it returns, so that
 // connections outlive a restart; Remove deletes it. It is called once.
 func (p *Proxy) Run(ctx context.Context) error {
-	table, err := nft.Open(p.TableName, p.ClusterCIDR)
+	tables, err := p.open()
 	if err != nil {
 		return err
 	}
-	flows, err := nft.OpenFlows()
-	if err != nil {
-		return errors.Join(err, table.Close())
-	}
 	ctx, cancel := context.WithCancel(ctx)
-	feed := newFeed(ctx, p.Client, p.Log)
+	feed := newFeed(ctx, p.Client, p.NodeName, p.Log)
 	defer feed.wait()
 	defer cancel()
-	l := loop{
-		Proxy: p, table: table, flows: flows,
-		state:  NewState(Node{Name: p.NodeName, Zone: p.zone(ctx), IPs: p.NodeIPs}),
-		intake: newIntake(), retry: firstRetry,
-	}
+	flows, err := newStaleFlows(p.Log)
+	l := loop{Proxy: p, tables: tables, flows: flows, state: NewState(Node{Name: p.NodeName, IPs: p.NodeIPs}), intake: newIntake(), retry: firstRetry}
 	defer l.close()
+	if err != nil {
+		return err
+	}
 	return l.run(ctx, feed)
 }
 
-// zone reads the zone of the node, which topology hints speak of.
-func (p *Proxy) zone(ctx context.Context) string {
-	n, err := client.Get[*corev1.Node](ctx, p.Client, "", p.NodeName)
+// open connects to the tables of the families in use.
+func (p *Proxy) open() ([]*nft.Table, error) {
+	v4, err := nft.Open(p.TableName, false, p.ClusterCIDR)
 	if err != nil {
-		p.Log.Debug("proxy: zone of the node unknown, zone hints are not followed", "node", p.NodeName, "err", err)
-		return ""
+		return nil, err
 	}
-	return n.Labels[corev1.LabelTopologyZone]
+	if !p.ClusterCIDR6.IsValid() && !slices.ContainsFunc(p.NodeIPs, netip.Addr.Is6) {
+		return []*nft.Table{v4}, nil
+	}
+	v6, err := nft.Open(p.TableName, true, p.ClusterCIDR6)
+	if err != nil {
+		return nil, errors.Join(err, v4.Close())
+	}
+	return []*nft.Table{v4, v6}, nil
 }
 
 // loop is one Run.
 type loop struct {
 	*Proxy
-	table   *nft.Table
-	flows   *nft.Flows
+	tables  []*nft.Table
+	flows   *staleFlows
 	state   *State
 	intake  *intake
-	program bool // the table is there and holds what state said last
+	program bool // the tables are there and hold what state said last
 	retry   time.Duration
 	health  healthServers
 }
 
 func (l *loop) close() {
 	l.health.close()
-	l.flows.Close()
-	if err := l.table.Close(); err != nil {
-		l.Log.Debug("proxy: close netlink", "err", err)
+	l.flows.close()
+	for _, t := range l.tables {
+		if err := t.Close(); err != nil {
+			l.Log.Debug("proxy: close netlink", "err", err)
+		}
 	}
 }
 
@@ -134,15 +140,7 @@ func (l *loop) run(ctx context.Context, f *feed) error {
 			return nil
 		case b := <-f.batches:
 			l.intake.take(l.state, b)
-			// Whatever waits already goes into the same step.
-			for more := true; more; {
-				select {
-				case b := <-f.batches:
-					l.intake.take(l.state, b)
-				default:
-					more = false
-				}
-			}
+			l.takeWaiting(f)
 		case <-again:
 			again = nil
 		}
@@ -160,23 +158,36 @@ func (l *loop) run(ctx context.Context, f *feed) error {
 	}
 }
 
+// takeWaiting takes what has come already: it goes into the same step.
+func (l *loop) takeWaiting(f *feed) {
+	for {
+		select {
+		case b := <-f.batches:
+			l.intake.take(l.state, b)
+		default:
+			return
+		}
+	}
+}
+
 // step brings the kernel up to the state.
 func (l *loop) step() error {
 	c := l.state.Changes()
+	l.health.serve(l.state, l.Log)
 	if l.program {
 		return l.update(&c)
 	}
 	began := time.Now()
-	if err := l.table.Replace(l.state.Elements()); err != nil {
-		return err
+	for _, t := range l.tables {
+		if err := t.Replace(l.state.Elements(), l.state.Keeps); err != nil {
+			return err
+		}
 	}
-	if err := l.flows.Forget(l.state.Flows()); err != nil {
-		return err
-	}
+	l.flows.forget(l.state.Flows())
 	l.program = true
-	l.health.serve(l.state, l.Log)
 	select {
 	case <-l.ready:
+		l.Log.Info("proxy: services programmed anew", "table", l.TableName, "took", time.Since(began))
 	default:
 		close(l.ready)
 		l.Log.Info("proxy: services programmed", "table", l.TableName, "took", time.Since(began))
@@ -185,16 +196,20 @@ func (l *loop) step() error {
 }
 
 func (l *loop) update(c *Change) error {
-	l.health.serve(l.state, l.Log)
 	if c.Empty() {
 		return nil
 	}
-	if err := l.table.Update(c.Remove, c.Add); err != nil {
-		return err
+	for _, t := range l.tables {
+		if err := t.Update(c.Remove, c.Add); err != nil {
+			return err
+		}
 	}
 	// Only now: a flow or entry that is deleted earlier could come back the old way.
-	if err := errors.Join(l.flows.Forget(c.Flows), l.table.ForgetClients(c.Clients)); err != nil {
-		return fmt.Errorf("after an update: %w", err)
+	l.flows.forget(c.Flows)
+	for _, t := range l.tables {
+		if err := t.ForgetClients(c.Clients); err != nil {
+			return fmt.Errorf("after an update: %w", err)
+		}
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // maxUneven is how far the share of an endpoint may be from fair (1/n of the slots).
-const maxUneven = 0.10
+const maxUneven = 0.15
 
 // classFor returns the index of the smallest slot class that shares its slots
 // among n endpoints evenly enough. Beyond the largest class the endpoints are

@@ -3,6 +3,7 @@ package proxy
 import (
 	"iter"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -254,6 +255,23 @@ func (s *State) Flows() []nft.Allowed {
 		}
 	}
 	return out
+}
+
+// Keeps tells if a client may stay with a backend that it has learned.
+func (s *State) Keeps(f nft.Frontend, backend netip.AddrPort) bool {
+	r := s.rule(f)
+	return r.affinity() != 0 && slices.Contains(r.to, backend)
+}
+
+// SetNode puts what the node is; everything is computed anew if that matters.
+func (s *State) SetNode(n Node) {
+	if n.Name == s.node.Name && n.Zone == s.node.Zone && slices.Equal(n.IPs, s.node.IPs) {
+		return
+	}
+	s.node = n
+	for name := range s.services {
+		s.dirty[name] = true
+	}
 }
 
 // allowed lists the backends of a frontend in both its variants.

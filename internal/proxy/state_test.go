@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"slices"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -18,19 +17,25 @@ import (
 // table is what the kernel would hold.
 type table map[nft.Element]nft.Element // by key
 
+// key is the element without its data: two with one key cannot both be there.
+func key(e nft.Element) nft.Element {
+	e.Mode, e.Backend = 0, netip.AddrPort{}
+	return e
+}
+
 func (tb table) apply(t *testing.T, c Change) {
 	t.Helper()
 	for _, e := range c.Remove {
-		if tb[e.Key()] != e {
+		if tb[key(e)] != e {
 			t.Fatalf("removes what is not there: %+v", e)
 		}
-		delete(tb, e.Key())
+		delete(tb, key(e))
 	}
 	for _, e := range c.Add {
-		if was, ok := tb[e.Key()]; ok {
+		if was, ok := tb[key(e)]; ok {
 			t.Fatalf("adds %+v over %+v", e, was)
 		}
-		tb[e.Key()] = e
+		tb[key(e)] = e
 	}
 }
 
@@ -39,118 +44,6 @@ func whole(t *testing.T, s *State) table {
 	tb := table{}
 	tb.apply(t, Change{Add: slices.Collect(s.Elements())})
 	return tb
-}
-
-// text writes elements for people, one a line.
-func text(es []nft.Element) []string {
-	kinds := []string{"mode", "slot", "reject", "drop", "cluster-ip", "hairpin", "guarded", "source"}
-	var out []string
-	for _, e := range es {
-		f := e.Frontend
-		s := fmt.Sprintf("%s %s", kinds[e.Kind], f.Addr)
-		if f.Port != 0 {
-			s += fmt.Sprintf(" %d/%d", f.Port, f.Proto)
-		}
-		if f.Inside {
-			s += " inside"
-		}
-		switch e.Kind {
-		case nft.KindMode:
-			s += fmt.Sprintf(" affinity %d", e.Mode.Affinity())
-			if e.Mode&nft.MasqueradeAlways != 0 {
-				s += " masquerade"
-			}
-			if e.Mode&nft.MasqueradeOutside != 0 {
-				s += " masquerade-outside"
-			}
-		case nft.KindSlot:
-			s += fmt.Sprintf(" %d -> %s", e.Slot, e.Backend)
-		case nft.KindSource:
-			s += " " + e.Source.String()
-		}
-		out = append(out, s)
-	}
-	slices.Sort(out)
-	return out
-}
-
-func TestChanges(t *testing.T) {
-	s := NewState(Node{Name: "here", IPs: []netip.Addr{netip.MustParseAddr("192.168.0.2")}})
-	steps := []struct {
-		name        string
-		do          func()
-		remove, add string
-	}{
-		{"a Service without endpoints", func() { s.SetService(makeService("web", "10.96.0.10")) }, "", `
-cluster-ip 10.96.0.10
-reject 10.96.0.10 80/6`},
-		{"one endpoint", func() { s.SetSlice(makeSlice("web", "10.244.0.1")) }, `
-reject 10.96.0.10 80/6`, `
-hairpin 10.244.0.1
-mode 10.96.0.10 80/6 affinity 0 masquerade-outside
-slot 10.96.0.10 80/6 4 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 5 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 6 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 7 -> 10.244.0.1:8080`},
-		{"the same again", func() { s.SetSlice(makeSlice("web", "10.244.0.1")) }, "", ""},
-		{"affinity", func() { s.SetService(makeService("web", "10.96.0.10", affine)) }, `
-mode 10.96.0.10 80/6 affinity 0 masquerade-outside`, `
-mode 10.96.0.10 80/6 affinity 10800 masquerade-outside`},
-		{"a node port, local", func() { s.SetService(makeService("web", "10.96.0.10", nodePort(30080), localOnly)) }, `
-mode 10.96.0.10 80/6 affinity 10800 masquerade-outside`, `
-mode 0.0.0.0 30080/6 affinity 0
-mode 0.0.0.0 30080/6 inside affinity 0 masquerade-outside
-mode 10.96.0.10 80/6 affinity 0 masquerade-outside
-slot 0.0.0.0 30080/6 4 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 5 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 6 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 7 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 4 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 5 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 6 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 7 -> 10.244.0.1:8080`},
-		{"the endpoint moves away", func() { s.SetSlice(elsewhere(makeSlice("web", "10.244.0.1"))) }, `
-hairpin 10.244.0.1
-mode 0.0.0.0 30080/6 affinity 0
-slot 0.0.0.0 30080/6 4 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 5 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 6 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 7 -> 10.244.0.1:8080`, `
-drop 0.0.0.0 30080/6`},
-		{"it ends, but serves", func() {
-			sl := elsewhere(makeSlice("web", "10.244.0.1"))
-			sl.Endpoints[0].Conditions = discoveryv1.EndpointConditions{Ready: ptr(false), Serving: ptr(true), Terminating: ptr(true)}
-			s.SetSlice(sl)
-		}, "", ""},
-		{"the Service goes, and its address goes to another at once", func() {
-			s.DeleteService("default", "web")
-			s.SetService(makeService("a", "10.96.0.10"))
-		}, `
-drop 0.0.0.0 30080/6
-mode 0.0.0.0 30080/6 inside affinity 0 masquerade-outside
-mode 10.96.0.10 80/6 affinity 0 masquerade-outside
-slot 0.0.0.0 30080/6 inside 4 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 5 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 6 -> 10.244.0.1:8080
-slot 0.0.0.0 30080/6 inside 7 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 4 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 5 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 6 -> 10.244.0.1:8080
-slot 10.96.0.10 80/6 7 -> 10.244.0.1:8080`, `
-reject 10.96.0.10 80/6`},
-	}
-	tb := table{}
-	for _, step := range steps {
-		step.do()
-		c := s.Changes()
-		tb.apply(t, c)
-		if got := strings.Join(text(c.Remove), "\n"); got != strings.TrimSpace(step.remove) {
-			t.Errorf("%s: removes\n%s\nwant%s", step.name, got, step.remove)
-		}
-		if got := strings.Join(text(c.Add), "\n"); got != strings.TrimSpace(step.add) {
-			t.Errorf("%s: adds\n%s\nwant%s", step.name, got, step.add)
-		}
-	}
 }
 
 // Any sequence of changes ends in what a new State would say at once.

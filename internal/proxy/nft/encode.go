@@ -8,93 +8,78 @@ import (
 	"github.com/google/nftables"
 )
 
-func (e Element) ipv4() bool {
-	return e.Frontend.Addr.Is4() && (!e.Backend.IsValid() || e.Backend.Addr().Is4()) && (!e.Source.IsValid() || e.Source.Addr().Is4())
-}
-
-// encode returns the sets that hold an element, and its bytes.
+// encode returns the sets that an element goes into, and its bytes in them. Each part of a
+// key takes a multiple of four bytes; ports are in network order, slot numbers in the host's.
 func (l *layout) encode(e Element) ([]*nftables.Set, nftables.SetElement) {
-	v := l.variants[index(e.Frontend)]
-	key := v.encode(e.Frontend)
-	one := func(s *nftables.Set, el nftables.SetElement) ([]*nftables.Set, nftables.SetElement) {
-		return []*nftables.Set{s}, el
-	}
-	addr := e.Frontend.Addr.AsSlice()
+	v := l.of(e.Frontend)
 	switch e.Kind {
-	case KindMode:
-		sets := []*nftables.Set{v.frontends}
+	case KindForward:
+		sets := []*nftables.Set{v.forward[e.Mode.Affinity()]}
 		if e.Mode&MasqueradeAlways != 0 {
-			sets = append(sets, v.always)
+			sets = append(sets, v.masquerade)
 		}
 		if e.Mode&MasqueradeOutside != 0 {
-			sets = append(sets, v.outside)
+			sets = append(sets, v.masqueradeOutside)
 		}
-		if a := e.Mode.Affinity(); a != 0 {
-			sets = append(sets, v.affine[a])
-		}
-		return sets, nftables.SetElement{Key: key}
+		return sets, nftables.SetElement{Key: v.encode(e.Frontend)}
 	case KindSlot:
-		return one(v.slots, nftables.SetElement{Key: binary.NativeEndian.AppendUint32(key, e.Slot), Val: encodeBackend(e.Backend)})
+		el := nftables.SetElement{Key: append(v.encode(e.Frontend), native(e.Slot)...), Val: l.encodeBackend(e.Backend)}
+		if e.Sticky {
+			el.Val = append([]byte{e.Frontend.Proto, 0, 0, 0}, el.Val...)
+			return []*nftables.Set{v.pinned}, el
+		}
+		return []*nftables.Set{v.slots}, el
 	case KindReject:
-		return one(v.reject, nftables.SetElement{Key: key})
+		return []*nftables.Set{v.reject}, nftables.SetElement{Key: v.encode(e.Frontend)}
 	case KindDrop:
-		return one(v.drop, nftables.SetElement{Key: key})
+		return []*nftables.Set{v.drop}, nftables.SetElement{Key: v.encode(e.Frontend)}
 	case KindClusterIP:
-		return one(l.clusterIPs, nftables.SetElement{Key: addr})
+		return []*nftables.Set{l.clusterIPs}, nftables.SetElement{Key: e.Frontend.Addr.AsSlice()}
 	case KindHairpin:
-		return one(l.hairpin, nftables.SetElement{Key: append(addr, addr...)})
+		a := e.Frontend.Addr.AsSlice()
+		return []*nftables.Set{l.hairpin}, nftables.SetElement{Key: append(a, a...)}
 	case KindGuarded:
-		return one(l.guarded, nftables.SetElement{Key: key})
+		return []*nftables.Set{l.guarded}, nftables.SetElement{Key: v.encode(e.Frontend)}
 	case KindSource:
-		first, last := e.Source.Masked().Addr().As4(), lastOf(e.Source)
-		n := len(key)
-		return one(l.sources, nftables.SetElement{Key: append(key[:n:n], first[:]...), KeyEnd: append(key[:n:n], last[:]...)})
+		return []*nftables.Set{l.sources}, nftables.SetElement{
+			Key:    append(v.encode(e.Frontend), e.Source.Masked().Addr().AsSlice()...),
+			KeyEnd: append(v.encode(e.Frontend), l.last(e.Source)...),
+		}
 	}
 	panic(fmt.Sprintf("nft: no set for elements of kind %d", e.Kind))
 }
 
-// encode returns the key of a frontend: each part takes a multiple of four bytes.
-func (v *variant) encode(f Frontend) []byte {
-	var key []byte
-	if !v.node {
-		key = f.Addr.AsSlice()
+func (k key) encode(f Frontend) []byte {
+	out := make([]byte, 0, 40)
+	if !k.node {
+		out = append(out, f.Addr.AsSlice()...)
 	}
-	key = append(key, f.Proto, 0, 0, 0)
-	key = binary.BigEndian.AppendUint16(key, f.Port)
-	return append(key, 0, 0)
+	out = append(out, f.Proto, 0, 0, 0)
+	return append(binary.BigEndian.AppendUint16(out, f.Port), 0, 0)
 }
 
-// decode is the inverse, and returns what is behind the key.
-func (v *variant) decode(key []byte) (Frontend, []byte, bool) {
-	f := Frontend{Addr: netip.IPv4Unspecified(), Inside: v.inside}
-	if !v.node {
-		if len(key) < 4 {
-			return f, nil, false
-		}
-		f.Addr, key = netip.AddrFrom4([4]byte(key)), key[4:]
-	}
-	if len(key) < 8 {
-		return f, nil, false
-	}
-	f.Proto, f.Port = key[0], binary.BigEndian.Uint16(key[4:])
-	return f, key[8:], true
-}
-
-func encodeBackend(b netip.AddrPort) []byte {
+func (f *family) encodeBackend(b netip.AddrPort) []byte {
 	return append(binary.BigEndian.AppendUint16(b.Addr().AsSlice(), b.Port()), 0, 0)
 }
 
-func decodeBackend(b []byte) (netip.AddrPort, bool) {
-	if len(b) < 6 {
-		return netip.AddrPort{}, false
+// decodeClient reads an element of the affinity map; the client's address does not matter.
+func (v *variant) decodeClient(e nftables.SetElement) (Frontend, netip.AddrPort, bool) {
+	k, size := e.Key, int(v.size)
+	addr := netip.IPv4Unspecified()
+	if size == 16 {
+		addr = netip.IPv6Unspecified()
 	}
-	return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b)), binary.BigEndian.Uint16(b[4:])), true
-}
-
-// lastOf returns the highest address of a prefix.
-func lastOf(p netip.Prefix) [4]byte {
-	a := p.Masked().Addr().As4()
-	host := ^uint32(0) >> p.Bits()
-	binary.BigEndian.PutUint32(a[:], binary.BigEndian.Uint32(a[:])|host)
-	return a
+	if !v.node {
+		if len(k) < size {
+			return Frontend{}, netip.AddrPort{}, false
+		}
+		addr, _ = netip.AddrFromSlice(k[:size])
+		k = k[size:]
+	}
+	if len(k) != 8+size || len(e.Val) != size+8 {
+		return Frontend{}, netip.AddrPort{}, false
+	}
+	backend, _ := netip.AddrFromSlice(e.Val[4 : 4+size])
+	return Frontend{Addr: addr, Proto: k[0], Port: binary.BigEndian.Uint16(k[4:]), Inside: v.inside},
+		netip.AddrPortFrom(backend, binary.BigEndian.Uint16(e.Val[4+size:])), true
 }

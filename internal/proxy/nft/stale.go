@@ -3,9 +3,9 @@ package nft
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"slices"
 
 	"github.com/google/nftables"
@@ -36,18 +36,26 @@ func (f *Flows) Close() { f.handle.Close() }
 
 // Forget deletes UDP flows through these frontends that lead elsewhere than
 // allowed: a client that keeps sending would otherwise keep its dead backend
-// (or its path from before the Service existed) for as long as it sends. Flows
-// do not tell an inside frontend from the ordinary one: name the backends of both.
+// (or its path from before the Service existed) for as long as it sends. Of
+// frontends, the inside variant is not told apart: name the backends of both.
 func (f *Flows) Forget(frontends []Allowed) error {
 	if len(frontends) == 0 {
 		return nil
 	}
-	filter := flowFilter{}
-	for _, a := range frontends {
-		filter[a.Frontend] = a.Backends
-	}
-	if _, err := f.handle.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, filter); err != nil {
-		return fmt.Errorf("delete stale UDP flows: %w", err)
+	for _, fam := range []*family{ipv4, ipv6} {
+		filter := flowFilter{}
+		for _, a := range frontends {
+			if fam.has(a.Frontend.Addr) {
+				a.Frontend.Inside = false
+				filter[a.Frontend] = a.Backends
+			}
+		}
+		if len(filter) == 0 {
+			continue
+		}
+		if _, err := f.handle.ConntrackDeleteFilters(netlink.ConntrackTable, netlink.InetFamily(fam.conntrack), filter); err != nil {
+			return fmt.Errorf("delete stale UDP flows: %w", err)
+		}
 	}
 	return nil
 }
@@ -66,6 +74,9 @@ func (ff flowFilter) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 		return !slices.Contains(allowed, backend)
 	}
 	f.Addr = netip.IPv4Unspecified()
+	if dst.Is6() {
+		f.Addr = netip.IPv6Unspecified()
+	}
 	allowed, ok := ff[f]
 	// To the port of a node port, but not necessarily of ours: only what was translated counts.
 	return ok && dst != from && !slices.Contains(allowed, backend)
@@ -80,38 +91,33 @@ func address(ip net.IP) netip.Addr {
 // backends than allowed.
 func (t *Table) ForgetClients(frontends []Allowed) error {
 	allowed := map[Frontend][]netip.AddrPort{}
-	look := map[int]bool{}
+	look := [4]bool{}
 	for _, a := range frontends {
-		if a.Frontend.Addr.Is4() {
+		if t.has(a.Frontend.Addr) {
 			allowed[a.Frontend] = a.Backends
-			look[index(a.Frontend)] = true
+			look[index(a.Frontend.Addr.IsUnspecified(), a.Frontend.Inside)] = true
 		}
 	}
-	for i := range look {
-		if err := t.forget(t.layout.variants[i], allowed); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *Table) forget(v *variant, allowed map[Frontend][]netip.AddrPort) error {
-	entries, err := t.conn.GetSetElements(v.affinity)
-	if err != nil {
-		return fmt.Errorf("list client affinity: %w", err)
-	}
-	for _, e := range entries {
-		f, _, ok := v.decode(e.Key)
-		backend, complete := decodeBackend(e.Val)
-		if backends, listed := allowed[f]; !ok || !complete || !listed || slices.Contains(backends, backend) {
+	for i, v := range t.layout.variants {
+		if !look[i] {
 			continue
 		}
-		// One by one: an entry that times out meanwhile must not spoil the others.
-		if err := t.conn.SetDeleteElements(v.affinity, []nftables.SetElement{{Key: e.Key, Val: e.Val}}); err != nil {
-			return t.abandon(err)
+		entries, err := t.conn.GetSetElements(v.affinity)
+		if err != nil {
+			return fmt.Errorf("list client affinity: %w", err)
 		}
-		if err := t.conn.Flush(); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("delete client affinity: %w", err)
+		for _, e := range entries {
+			f, backend, ok := v.decodeClient(e)
+			if backends, listed := allowed[f]; !ok || !listed || slices.Contains(backends, backend) {
+				continue
+			}
+			// One by one: an entry that times out meanwhile must not spoil the others.
+			if err := t.conn.SetDeleteElements(v.affinity, []nftables.SetElement{{Key: e.Key, Val: e.Val}}); err != nil {
+				return t.abandon(err)
+			}
+			if err := t.conn.Flush(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("delete client affinity: %w", err)
+			}
 		}
 	}
 	return nil
