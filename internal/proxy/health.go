@@ -19,6 +19,7 @@ import (
 // with externalTrafficPolicy Local: 200 if the node has a backend, else 503.
 type healthServers struct {
 	servers map[types.NamespacedName]*healthServer
+	failed  map[types.NamespacedName]int32 // ports that could not be had, told once
 }
 
 type healthServer struct {
@@ -42,13 +43,20 @@ func (h *healthServers) serve(s *State, log *slog.Logger) {
 		if srv == nil {
 			var err error
 			if srv, err = startHealth(name, want.port); err != nil {
-				log.Error("proxy: health check port", "service", name, "port", want.port, "err", err)
+				if h.failed[name] != want.port {
+					log.Error("proxy: health check port cannot be had, will try with each change", "service", name, "port", want.port, "err", err)
+				}
+				if h.failed == nil {
+					h.failed = map[types.NamespacedName]int32{}
+				}
+				h.failed[name] = want.port
 				continue
 			}
 			if h.servers == nil {
 				h.servers = map[types.NamespacedName]*healthServer{}
 			}
 			h.servers[name] = srv
+			delete(h.failed, name)
 		}
 		srv.local.Store(int64(want.local))
 	}

@@ -25,7 +25,7 @@ import (
 )
 
 // DefaultTable is the name of the nftables table.
-const DefaultTable = "skiff-services"
+const DefaultTable = "skiff-proxy"
 
 // Options configure a Proxy.
 type Options struct {

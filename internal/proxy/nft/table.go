@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // The kernel takes a batch in one piece only, and its acknowledgements wait in
@@ -192,7 +193,11 @@ func Remove(name string) error {
 		t := &nftables.Table{Family: f.table, Name: name}
 		c.AddTable(t)
 		c.DelTable(t)
-		if err := c.Flush(); err != nil {
+		err := c.Flush()
+		if f == ipv6 && (errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP)) {
+			continue // a kernel without it has no table of it
+		}
+		if err != nil {
 			all = errors.Join(all, fmt.Errorf("delete nftables table %s: %w", name, err))
 		}
 	}
