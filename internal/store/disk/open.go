@@ -94,19 +94,28 @@ func (s *Store) load() error {
 	}
 	s.accepted, _ = s.x.Revision()
 	segments := slices.DeleteFunc(slices.Clone(found.segments), func(n uint64) bool { return n < first })
-	r := replay{s: s, first: first, fromSnapshot: len(found.snapshots) > 0}
+	r := replay{s: s, first: first, fromSnapshot: len(found.snapshots) > 0, base: s.accepted}
 	if err := r.all(segments); err != nil {
 		return err
+	}
+	// Only now is anything changed or removed: the store is known to be whole without it.
+	for _, name := range found.unfinished {
+		if err := s.o.files.remove(name); err != nil {
+			return err
+		}
 	}
 	if err := r.goOn(); err != nil {
 		return err
 	}
 	s.x.Cut()
-	// Only now is anything removed: the store is known to be whole without it.
-	for _, name := range found.unfinished {
-		err = cmp.Or(err, s.o.files.remove(name))
+	if !slices.ContainsFunc(slices.Concat(found.snapshots, found.segments), func(n uint64) bool { return n < first }) {
+		return nil
 	}
-	return cmp.Or(err, s.sweep(first))
+	// The snapshot must not go without what it stands for: its name may not be durable yet.
+	if err := s.o.files.syncDir(s.dir); err != nil {
+		return err
+	}
+	return s.sweep(first)
 }
 
 // damage is what Open returns for a store that it must not touch.

@@ -10,6 +10,7 @@ type replay struct {
 	s            *Store
 	first        uint64 // the segment to begin with
 	fromSnapshot bool
+	base         int64 // the revision of the snapshot, or 1
 
 	seq  uint64 // of the frame to come
 	torn error  // why the log ended early; a fault when there is a segment behind
@@ -86,15 +87,12 @@ func (r *replay) segment(number uint64, name string) (begun bool, err error) {
 	return true, nil
 }
 
-// follows checks that nothing is missing between a segment and what came before.
+// follows checks that nothing is missing between a segment and what came before. A snapshot
+// may be ahead of the segments behind it: of what was applied while it was written.
 func (r *replay) follows(number uint64, h header) error {
 	have := r.s.accepted
 	switch {
-	case number == r.first && r.fromSnapshot:
-		if h.rev > have {
-			return fmt.Errorf("it begins after revision %d, and the snapshot is of %d", h.rev, have)
-		}
-	case h.rev != have:
+	case h.rev > have || h.rev < have && h.rev >= r.base:
 		return fmt.Errorf("it begins after revision %d, and what is before it ends with %d", h.rev, have)
 	case number != r.first && h.seq != r.seq:
 		return fmt.Errorf("it begins with frame %d, and frame %d is to come", h.seq, r.seq)
@@ -112,7 +110,7 @@ func (r *replay) record(rec record) error {
 		return s.x.Forget(rec.rev)
 	case kindTxn:
 		switch {
-		case rec.rev <= s.accepted && r.fromSnapshot: // the snapshot has it
+		case rec.rev <= r.base: // the snapshot has it
 			return nil
 		case rec.rev != s.accepted+1:
 			return fmt.Errorf("revision %d follows %d", rec.rev, s.accepted)
@@ -148,5 +146,6 @@ func (r *replay) goOn() error {
 		}
 	}
 	r.bytes = nil
-	return nil
+	// What was read may have been written by a process that was killed before it synced.
+	return f.sync()
 }
