@@ -222,8 +222,11 @@ func (s *Store) flush(me *commit) error {
 		err = s.log.append(buf, last, frees)
 	}
 	for _, c := range queue {
-		if c.turn != nil {
-			c.err = c.turn(err)
+		if c.turn == nil {
+			continue
+		}
+		if c.err = c.turn(err); err == nil && c.err != nil && !errors.Is(c.err, store.ErrFull) {
+			err = c.err
 		}
 	}
 

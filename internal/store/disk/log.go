@@ -85,9 +85,9 @@ func (l *wal) append(b []byte, rev int64, frees bool) error {
 		if !isFull(err) {
 			return err
 		}
-		// Only file systems that never write in place get here. Undo the head at least.
-		if _, undo := g.f.WriteAt(make([]byte, frameHead), g.end); undo != nil {
-			return fmt.Errorf("%w; undoing it: %w", err, undo)
+		// Only file systems that never write in place get here. What comes next must find zeroes.
+		if undo := fill(g.f, g.end, g.end+need); undo != nil {
+			return fmt.Errorf("%v, and then it could not be undone: %w", err, undo)
 		}
 		return fullOr(err)
 	}
@@ -119,7 +119,8 @@ func (l *wal) turn(need int64) error {
 	h := header{magic: logMagic, salt: rand.Uint32(), number: l.number + 1, size: next.size, rev: l.rev, seq: l.seq}
 	if _, err := next.f.WriteAt(h.encode(), 0); err != nil {
 		next.f.Close()
-		return err
+		// Even for want of space: nobody knows whether the segment is begun now.
+		return fmt.Errorf("begin segment %s: %v", l.name(h.number), err)
 	}
 	// The segment before is complete only with this one: its header must be there before any frame
 	// is acknowledged, which the sync after that frame sees to.
