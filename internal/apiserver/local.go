@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -20,17 +21,24 @@ import (
 
 // local is the API for parts in the same process.
 type local struct {
-	s    *Server
-	user *auth.User
+	s       *Server
+	user    *auth.User
+	manager string
 }
 
 // Client returns the API as a user in this process sees it.
-func (s *Server) Client(u *auth.User) client.Client { return local{s, u} }
+func (s *Server) Client(u *auth.User) client.Client {
+	manager := strings.TrimPrefix(u.Name, "system:")
+	if strings.HasPrefix(manager, "node:") {
+		manager = "kubelet"
+	}
+	return local{s, u, manager}
+}
 
 var _ client.Client = local{}
 
 func (l local) target(r *api.Resource, sub, ns, name string) target {
-	return target{res: r, sub: sub, ns: ns, name: name, user: l.user, warn: func(string) {}}
+	return target{res: r, sub: sub, ns: ns, name: name, user: l.user, manager: l.manager, warn: func(string) {}}
 }
 
 func (l local) cache(r *api.Resource) (*cache, error) {

@@ -122,6 +122,10 @@ func (x *exchange) targetOf(r *http.Request, res *api.Resource) (target, fieldVa
 		}
 		t.dryRun = true
 	}
+	var err error
+	if t.manager, err = fieldManagerOf(q.Get("fieldManager"), r.UserAgent()); err != nil {
+		return t, "", err
+	}
 	fv, err := fieldValidationOf(q.Get("fieldValidation"))
 	return t, fv, err
 }

@@ -47,7 +47,7 @@ func (s *scaleObject) patch(apply func([]byte) ([]byte, error)) error {
 // updateScale changes the number of replicas through the scale subresource.
 func (s *Server) updateScale(ctx context.Context, t target, change func(*scaleObject) error) (*entry, error) {
 	sub := t
-	sub.sub = "" // the write itself is one of the main resource: it moves the generation
+	sub.sub, sub.via = "", "scale" // the write itself is one of the main resource: it moves the generation
 	return s.update(ctx, sub, "", func(old api.Object) (api.Object, error) {
 		sc := scaleOf(t.res, old)
 		was := sc.ResourceVersion

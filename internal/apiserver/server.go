@@ -26,6 +26,7 @@ import (
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/all"
 	"github.com/skiff-k8s/skiff/internal/apiserver/admission"
+	"github.com/skiff-k8s/skiff/internal/apiserver/managedfields"
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/store"
 )
@@ -56,6 +57,7 @@ type Server struct {
 	watch     store.Watch
 	admission []admission.Plugin
 	services  serviceAllocator
+	appliers  managedfields.Appliers
 	discovery discovery
 	openapi   openapi
 	checks    []check

@@ -24,6 +24,11 @@ const (
 // System is Skiff itself.
 var System = &User{Name: "system:apiserver", Groups: []string{GroupMasters, GroupAuthenticated}}
 
+// Component is a part of Skiff that acts under the name that Kubernetes gives it ("kube-scheduler").
+func Component(name string) *User {
+	return &User{Name: "system:" + name, Groups: System.Groups}
+}
+
 // In tells whether the user is in a group.
 func (u *User) In(group string) bool { return slices.Contains(u.Groups, group) }
 

@@ -1,0 +1,84 @@
+package apiserver
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/apiserver/managedfields"
+)
+
+const maxManager = 128
+
+// fieldManagerOf is who a request names as owner of what it sets: itself, or else its program.
+func fieldManagerOf(named, agent string) (string, error) {
+	if named == "" {
+		program, _, _ := strings.Cut(agent, "/")
+		program = strings.Map(func(r rune) rune {
+			if !unicode.IsPrint(r) {
+				return -1
+			}
+			return r
+		}, program)
+		if len(program) > maxManager {
+			program = program[:maxManager]
+		}
+		return program, nil
+	}
+	if len(named) > maxManager {
+		return "", apierrors.NewBadRequest(fmt.Sprintf("fieldManager: Too long: may not be more than %d bytes", maxManager))
+	}
+	for i, r := range named {
+		if !unicode.IsPrint(r) {
+			return "", apierrors.NewBadRequest(fmt.Sprintf("fieldManager: Invalid value: %q: invalid character %U (at position %d)", named, r, i))
+		}
+	}
+	return named, nil
+}
+
+// track notes in next's managedFields what this write changes.
+func (s *Server) track(t *target, next, old api.Object) {
+	if t.applied {
+		return
+	}
+	sub := t.sub
+	if t.via != "" {
+		sub = t.via
+	}
+	if sub == "binding" || sub == "eviction" {
+		// compat: nobody owns what a binding sets.
+		next.SetManagedFields(old.GetManagedFields())
+		return
+	}
+	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: sub, Time: s.now()}
+	if old == nil {
+		managedfields.Update(next, nil, w)
+		return
+	}
+	managedfields.Update(next, old, w)
+}
+
+// carryManaged keeps the account where a subresource is written; only apply brings its own.
+func (s *Server) carryManaged(t *target, merged, next api.Object) {
+	if t.applied {
+		merged.SetManagedFields(next.GetManagedFields())
+	}
+}
+
+// onlyTimes tells that a write changes nothing but times in managedFields; such a write is not made.
+func (s *Server) onlyTimes(t *target, probe, cur *entry) bool {
+	was, is := cur.obj.GetManagedFields(), probe.obj.GetManagedFields()
+	if !managedfields.Same(was, is) || slices.EqualFunc(was, is, func(a, b metav1.ManagedFieldsEntry) bool { return a.Time.Equal(b.Time) }) {
+		return false
+	}
+	same := probe.obj.DeepCopyObject().(api.Object)
+	same.SetManagedFields(was)
+	again, err := newEntry(t.res, cur.key, same)
+	return err == nil && string(again.value) == string(cur.value)
+}
+

@@ -1,0 +1,255 @@
+package managedfields
+
+import (
+	"bytes"
+	"cmp"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api/schema"
+)
+
+// Object is what is tracked.
+type Object interface {
+	metav1.Object
+}
+
+// Write says who writes, and when.
+type Write struct {
+	Manager     string
+	APIVersion  string // of the paths
+	Subresource string
+	Time        time.Time
+}
+
+func (w *Write) isOf(e *metav1.ManagedFieldsEntry) bool {
+	return e.Operation == metav1.ManagedFieldsOperationUpdate && e.Manager == w.manager() && e.APIVersion == w.APIVersion && e.Subresource == w.Subresource
+}
+
+func (w *Write) manager() string {
+	if w.Manager == "" {
+		return "unknown"
+	}
+	return w.Manager
+}
+
+// Update notes in next's managedFields what an update of old (nil: a creation)
+// changes. What next brings along as managedFields counts unless it is nothing or
+// unreadable; entries of a subresource's request do not count.
+func Update(next, old Object, w Write) {
+	var entries []metav1.ManagedFieldsEntry
+	if old != nil {
+		entries = old.GetManagedFields()
+	}
+	if w.Subresource == "" {
+		switch brought := next.GetManagedFields(); {
+		case isReset(brought):
+			entries = nil
+		case len(brought) > 0 && readable(brought):
+			entries = brought
+		}
+	}
+	next.SetManagedFields(nil)
+	r := reflect.ValueOf(next)
+	t := schema.Of(r.Type())
+	d := compare(t, valueOf(old, t), r.Elem())
+	strip(d.set)
+	if d.set.empty() && d.removed.empty() {
+		next.SetManagedFields(entries)
+		return
+	}
+	next.SetManagedFields(w.note(entries, d))
+}
+
+// valueOf is the old state; for a creation, it is an object in which nothing is set.
+func valueOf(old Object, t *schema.Type) reflect.Value {
+	if old == nil {
+		return reflect.New(t.Go).Elem()
+	}
+	return reflect.ValueOf(old).Elem()
+}
+
+// isReset recognises the one empty entry with which a client throws the account away.
+func isReset(entries []metav1.ManagedFieldsEntry) bool {
+	return len(entries) == 1 && entries[0] == metav1.ManagedFieldsEntry{}
+}
+
+func readable(entries []metav1.ManagedFieldsEntry) bool {
+	for i := range entries {
+		e := &entries[i]
+		if e.FieldsType != "FieldsV1" || e.Operation != metav1.ManagedFieldsOperationApply && e.Operation != metav1.ManagedFieldsOperationUpdate {
+			return false
+		}
+		if e.FieldsV1 == nil {
+			continue
+		}
+		if _, err := decode(e.FieldsV1.Raw); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// note takes what changed from its former owners and gives it to the writer.
+func (w *Write) note(entries []metav1.ManagedFieldsEntry, d difference) []metav1.ManagedFieldsEntry {
+	out := make([]metav1.ManagedFieldsEntry, 0, len(entries)+1)
+	for i := range entries {
+		e := &entries[i]
+		if w.isOf(e) {
+			if d.set.empty() {
+				out = w.keep(out, e, d)
+				continue
+			}
+			mine, err := decode(rawOf(e))
+			if err == nil {
+				mine.without(d.removed)
+				d.set.union(mine)
+			}
+			continue
+		}
+		out = w.keep(out, e, d)
+	}
+	if !d.set.empty() {
+		at := metav1.NewTime(w.Time.UTC().Truncate(time.Second))
+		out = append(out, metav1.ManagedFieldsEntry{
+			Manager: w.manager(), Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: w.APIVersion, Time: &at,
+			FieldsType: "FieldsV1", FieldsV1: &metav1.FieldsV1{Raw: d.set.encode(nil, true)}, Subresource: w.Subresource,
+		})
+	}
+	out = capUpdates(out)
+	sortEntries(out)
+	if len(out) == 0 {
+		return nil
+	}
+	return out
+}
+
+func rawOf(e *metav1.ManagedFieldsEntry) []byte {
+	if e.FieldsV1 == nil || len(e.FieldsV1.Raw) == 0 {
+		return []byte("{}")
+	}
+	return e.FieldsV1.Raw
+}
+
+// keep appends the entry without what changed hands; nothing when nothing is left.
+func (w *Write) keep(out []metav1.ManagedFieldsEntry, e *metav1.ManagedFieldsEntry, d difference) []metav1.ManagedFieldsEntry {
+	raw := rawOf(e)
+	if !(d.set != nil && touches(raw, d.set)) && !(d.removed != nil && touches(raw, d.removed)) {
+		return append(out, *e)
+	}
+	theirs, err := decode(raw)
+	if err != nil {
+		return append(out, *e)
+	}
+	changed := theirs.without(d.set)
+	changed = theirs.without(d.removed) || changed
+	switch {
+	case theirs.empty():
+		return out
+	case !changed:
+		return append(out, *e)
+	}
+	left := *e
+	left.FieldsV1 = &metav1.FieldsV1{Raw: theirs.encode(make([]byte, 0, len(raw)), true)}
+	return append(out, left)
+}
+
+// unowned are the metadata that the server sets and nobody owns.
+var unowned = []string{"creationTimestamp", "generation", "managedFields", "name", "namespace", "resourceVersion", "selfLink", "uid"}
+
+// strip takes out what nobody owns.
+func strip(s *set) {
+	if s == nil {
+		return
+	}
+	s.children = slices.DeleteFunc(s.children, func(c child) bool {
+		switch c.element {
+		case "f:apiVersion", "f:kind":
+			return true
+		case "f:metadata":
+			c.set.member = false
+			c.set.children = slices.DeleteFunc(c.set.children, func(m child) bool {
+				_, found := slices.BinarySearch(unowned, m.element[2:])
+				return found
+			})
+			return c.set.empty()
+		}
+		return false
+	})
+}
+
+// maxUpdates is how many managers may own by updates; the oldest are thrown together beyond it.
+const maxUpdates = 10
+
+func capUpdates(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	var updates []int
+	for i := range entries {
+		if entries[i].Operation == metav1.ManagedFieldsOperationUpdate {
+			updates = append(updates, i)
+		}
+	}
+	if len(updates) <= maxUpdates {
+		return entries
+	}
+	slices.SortStableFunc(updates, func(a, b int) int { return compareTimes(entries[a].Time, entries[b].Time) })
+	buckets := map[string]int{} // of entries, by version
+	gone := map[int]bool{}
+	for left := len(updates); left > maxUpdates && len(updates) > 0; updates = updates[1:] {
+		i := updates[0]
+		bucket, ok := buckets[entries[i].APIVersion]
+		if !ok {
+			buckets[entries[i].APIVersion] = i
+			entries[i].Manager, entries[i].Subresource = "ancient-changes", ""
+			continue
+		}
+		into, err := decode(rawOf(&entries[bucket]))
+		from, ferr := decode(rawOf(&entries[i]))
+		if err != nil || ferr != nil {
+			continue
+		}
+		into.union(from)
+		entries[bucket].FieldsV1 = &metav1.FieldsV1{Raw: into.encode(nil, true)}
+		entries[bucket].Time = entries[i].Time
+		gone[i] = true
+		left--
+	}
+	out := entries[:0:0]
+	for i := range entries {
+		if !gone[i] {
+			out = append(out, entries[i])
+		}
+	}
+	return out
+}
+
+func compareTimes(a, b *metav1.Time) int {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return -1
+	case b == nil:
+		return 1
+	}
+	return a.Time.Compare(b.Time)
+}
+
+// sortEntries brings the entries into the order in which Kubernetes shows them.
+func sortEntries(entries []metav1.ManagedFieldsEntry) {
+	slices.SortStableFunc(entries, func(a, b metav1.ManagedFieldsEntry) int {
+		return cmp.Or(strings.Compare(string(a.Operation), string(b.Operation)), compareTimes(a.Time, b.Time),
+			strings.Compare(a.Manager, b.Manager), strings.Compare(a.APIVersion, b.APIVersion), strings.Compare(a.Subresource, b.Subresource))
+	})
+}
+
+// Same tells whether two accounts differ in nothing but times.
+func Same(a, b []metav1.ManagedFieldsEntry) bool {
+	return slices.EqualFunc(a, b, func(a, b metav1.ManagedFieldsEntry) bool {
+		return a.Manager == b.Manager && a.Operation == b.Operation && a.APIVersion == b.APIVersion &&
+			a.FieldsType == b.FieldsType && a.Subresource == b.Subresource && bytes.Equal(rawOf(&a), rawOf(&b))
+	})
+}
