@@ -10,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -234,3 +235,7 @@ func decodeDeleteOptions(r *http.Request) (metav1.DeleteOptions, error) {
 }
 
 var errBool = errors.New("neither true nor false")
+
+func unmarshalUnstructured(b []byte, u *unstructured.Unstructured) error {
+	return kjson.UnmarshalCaseSensitivePreserveInts(b, &u.Object)
+}

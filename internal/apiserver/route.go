@@ -244,19 +244,36 @@ func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	if err != nil {
 		return unsupportedPatch(r.Header.Get("Content-Type"))
 	}
+	force, err := boolParam(r.URL.Query(), "force")
+	if err != nil {
+		return err
+	}
+	if force && !isApply(pt) {
+		return apierrors.NewInvalid(patchOptionsKind, "", field.ErrorList{field.Forbidden(field.NewPath("force"), "may not be specified for non-apply patch")})
+	}
 	b, err := readBody(r)
 	if err != nil {
 		return err
 	}
-	e, err := s.patch(r.Context(), t, types.PatchType(pt), b, fv)
+	code := http.StatusOK
+	var e *entry
+	if isApply(pt) {
+		created := false
+		e, created, err = s.apply(r.Context(), t, b, applyOptions{named: r.URL.Query().Get("fieldManager") != "", force: force}, fv)
+		if created {
+			code = http.StatusCreated
+		}
+	} else {
+		e, err = s.patch(r.Context(), t, types.PatchType(pt), b, fv)
+	}
 	if err != nil {
 		return err
 	}
 	if x.sub == "scale" {
-		s.writeObject(w, r, x, http.StatusOK, &scaleOf(res, e.obj).Scale)
+		s.writeObject(w, r, x, code, &scaleOf(res, e.obj).Scale)
 		return nil
 	}
-	s.writeEntry(w, r, x, http.StatusOK, e)
+	s.writeEntry(w, r, x, code, e)
 	return nil
 }
 

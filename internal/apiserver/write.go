@@ -37,6 +37,8 @@ type target struct {
 	via     string
 	// applied says that managedFields are complete: server-side apply has made them.
 	applied bool
+	// adjust has the last word on an updated object before admission.
+	adjust func(next api.Object)
 }
 
 func (t *target) key() string { return t.res.Key(t.ns, t.name) }
@@ -268,6 +270,9 @@ func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Obj
 	next = s.prepareUpdate(&t, next, old)
 	next.SetResourceVersion(old.GetResourceVersion())
 	s.track(&t, next, old)
+	if t.adjust != nil {
+		t.adjust(next)
+	}
 	attrs := admission.Attributes{Operation: admission.Update, Resource: r, Subresource: t.sub, Namespace: t.ns, Name: t.name, User: t.user, Object: next, Old: old, Warn: t.warn}
 	if _, err := s.admit(ctx, &attrs); err != nil {
 		return nil, err

@@ -1,0 +1,207 @@
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	libmanagedfields "k8s.io/apimachinery/pkg/util/managedfields"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/yaml"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/apiserver/managedfields"
+)
+
+// applyOptions are what only server-side apply takes.
+type applyOptions struct {
+	named bool // a field manager was named
+	force bool
+}
+
+var patchOptionsKind = schema.GroupKind{Group: "meta.k8s.io", Kind: "PatchOptions"}
+
+// apply merges the applied configuration into the object, which comes to be if
+// it is not there; created tells which.
+func (s *Server) apply(ctx context.Context, t target, data []byte, o applyOptions, fv fieldValidation) (e *entry, created bool, err error) {
+	if !o.named {
+		return nil, false, apierrors.NewInvalid(patchOptionsKind, "", field.ErrorList{field.Required(field.NewPath("fieldManager"), "is required for apply patch")})
+	}
+	config, err := s.appliedConfiguration(&t, data, fv)
+	if err != nil {
+		return nil, false, err
+	}
+	if t.sub == "scale" {
+		e, err = s.applyScale(ctx, t, config, o.force)
+		return e, false, err
+	}
+	t.applied = true
+	k := kindFor(t.res, t.sub)
+	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: t.sub}
+	for range attempts {
+		if s.caches[t.res].get(t.key()) != nil || t.sub != "" {
+			e, err := s.update(ctx, t, config.GetUID(), func(old api.Object) (api.Object, error) {
+				return s.applied(&t, old, config, k, w, o.force)
+			})
+			return e, false, err
+		}
+		if uid := config.GetUID(); uid != "" {
+			return nil, false, apierrors.NewConflict(t.res.GroupResource(), t.name, fmt.Errorf("uid mismatch: the provided object specified uid %s, and no existing object was found", uid))
+		}
+		next, err := s.applied(&t, nil, config, k, w, o.force)
+		if err != nil {
+			return nil, false, err
+		}
+		next.SetResourceVersion("")
+		e, err := s.create(ctx, t, next)
+		if apierrors.IsAlreadyExists(err) {
+			continue
+		}
+		return e, true, err
+	}
+	return nil, false, s.tooBusy(t)
+}
+
+// applied is the object as it is after the configuration was merged into old.
+func (s *Server) applied(t *target, old api.Object, config *unstructured.Unstructured, k managedfields.Kind, w managedfields.Write, force bool) (api.Object, error) {
+	live := runtime.Object(old)
+	if old == nil {
+		empty := t.res.New()
+		empty.GetObjectKind().SetGroupVersionKind(t.res.GVK)
+		live = empty
+	}
+	out, err := s.appliers.Apply(live, config, k, w, force)
+	if err != nil {
+		return nil, applyError(err)
+	}
+	next := out.(api.Object)
+	if rv := config.GetResourceVersion(); rv == "" {
+		next.SetResourceVersion("")
+	} else {
+		next.SetResourceVersion(rv)
+	}
+	return next, nil
+}
+
+// applyError gives what went wrong the status that Kubernetes gives it.
+func applyError(err error) error {
+	var carried apierrors.APIStatus
+	if errors.As(err, &carried) {
+		return err
+	}
+	// compat: a configuration that does not fit the schema is a server error without a reason.
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: err.Error()}}
+}
+
+// kindFor tells the field manager about a kind and what its subresource may not set.
+func kindFor(r *api.Resource, sub string) managedfields.Kind {
+	k := managedfields.Kind{GVK: r.GVK, New: func() runtime.Object { return r.New() }}
+	if r.Default != nil {
+		k.Default = func(o runtime.Object) { r.Default(o.(api.Object)) }
+	}
+	switch {
+	case sub == "status":
+		k.Ignored = []string{"spec"}
+	case r.Status != nil:
+		k.Ignored = []string{"status"}
+	}
+	return k
+}
+
+// appliedConfiguration reads the body of an apply.
+func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation) (*unstructured.Unstructured, error) {
+	u := &unstructured.Unstructured{}
+	j, err := yaml.YAMLToJSONStrict(data)
+	if err != nil {
+		if fv == strictFields {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+		}
+		lax, laxErr := yaml.YAMLToJSON(data)
+		if laxErr != nil {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", laxErr))
+		}
+		if fv == warnFields {
+			t.warn(err.Error())
+		}
+		j = lax
+	}
+	if err := unmarshalUnstructured(j, u); err != nil {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+	}
+	want := t.res.GVK
+	if t.sub == "scale" {
+		want = scaleKind
+	}
+	have := u.GroupVersionKind()
+	if have.Kind == "" || have.Version == "" {
+		return nil, apierrors.NewBadRequest("the applied object must name its apiVersion and kind")
+	}
+	if have.GroupVersion() != want.GroupVersion() {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("Incorrect version specified in apply patch. Specified patch version: %s, expected: %s", have.GroupVersion(), want.GroupVersion()))
+	}
+	if have.Kind != want.Kind {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the kind of the applied object (%s) does not match the kind of the URL (%s)", have.Kind, want.Kind))
+	}
+	if u.GetManagedFields() != nil {
+		return nil, apierrors.NewBadRequest("metadata.managedFields must be nil")
+	}
+	if u.GetName() == "" {
+		u.SetName(t.name)
+	}
+	if u.GetName() != t.name {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", u.GetName(), t.name))
+	}
+	if t.res.Namespaced {
+		if u.GetNamespace() == "" {
+			u.SetNamespace(t.ns)
+		}
+		if u.GetNamespace() != t.ns {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("the namespace of the object (%s) does not match the namespace on the request (%s)", u.GetNamespace(), t.ns))
+		}
+	}
+	return u, nil
+}
+
+// applyScale applies to the scale subresource: what is owned there is the number of replicas of the object.
+func (s *Server) applyScale(ctx context.Context, t target, config *unstructured.Unstructured, force bool) (*entry, error) {
+	gv := t.res.GVK.GroupVersion().String()
+	mappings := libmanagedfields.ResourcePathMappings{gv: fieldpath.MakePathOrDie("spec", "replicas")}
+	k := managedfields.Kind{GVK: scaleKind, New: func() runtime.Object { return &autoscalingv1.Scale{} }, Ignored: []string{"status"}}
+	t.applied = true
+	var entries []metav1.ManagedFieldsEntry
+	t.adjust = func(next api.Object) { next.SetManagedFields(entries) }
+	return s.updateScale(ctx, t, func(have *scaleObject) error {
+		old := s.caches[t.res].get(t.key())
+		if old == nil {
+			return t.notFound()
+		}
+		h := libmanagedfields.NewScaleHandler(old.obj.GetManagedFields(), t.res.GVK.GroupVersion(), mappings)
+		var err error
+		if have.ManagedFields, err = h.ToSubresource(); err != nil {
+			return apierrors.NewInternalError(err)
+		}
+		w := managedfields.Write{Manager: t.manager, APIVersion: scaleKind.GroupVersion().String(), Subresource: "scale"}
+		out, err := s.appliers.Apply(&have.Scale, config, k, w, force)
+		if err != nil {
+			return applyError(err)
+		}
+		have.Scale = *out.(*autoscalingv1.Scale)
+		if entries, err = h.ToParent(have.ManagedFields); err != nil {
+			return apierrors.NewInternalError(err)
+		}
+		have.ManagedFields = nil
+		return nil
+	})
+}
+
+// isApply tells apply patches from the others.
+func isApply(media string) bool { return strings.HasPrefix(media, "application/apply-patch+") }
