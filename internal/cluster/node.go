@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/skiff-k8s/skiff/internal/api/all"
+	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/client"
 	"github.com/skiff-k8s/skiff/internal/dns"
 	"github.com/skiff-k8s/skiff/internal/kubelet"
@@ -116,7 +117,7 @@ func (n *node) start(ctx context.Context) error {
 	i.step("container runtime ready")
 	k, err := kubelet.New(kubelet.Options{
 		NodeName: cfg.NodeName, NodeIP: cfg.NodeIP, NodeLabels: map[string]string{"node-role.kubernetes.io/control-plane": ""},
-		Client: i.system, Events: i.events, Runtime: s.client.Runtime, Images: s.client.Images,
+		Client: i.api.Client(auth.Component("node:" + cfg.NodeName)), Events: i.events, Runtime: s.client.Runtime, Images: s.client.Images,
 		RootDir: cfg.path("kubelet"), LogDir: cfg.path("logs"), StaticPodDir: cfg.path("manifests"), CgroupRoot: "/" + cfg.ID() + "/kubepods",
 		ClusterDNS: tenth, ClusterDomain: cfg.ClusterDomain, Version: KubernetesVersion + "+skiff", Log: i.log.With("part", "kubelet"), Token: i.api.PodToken,
 	})

@@ -176,7 +176,7 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 	i.parts.run(ctx, "https", func(ctx context.Context) error { return serve(ctx, l, i.pki, i.api, i.log) })
 	i.step("API server ready")
 
-	engine := &controller.Engine{Client: i.system, Events: i.events, Log: i.log.With("part", "controllers"), Now: time.Now}
+	engine := &controller.Engine{Client: i.api.Client(auth.Component("kube-controller-manager")), Events: i.events, Log: i.log.With("part", "controllers"), Now: time.Now}
 	for _, c := range controllers.Controllers(controllers.Config{
 		RootCA: i.pki.caPEM, ClusterCIDR: []netip.Prefix{netip.MustParsePrefix(cfg.PodNetworkCIDR)}, Rows: func() []*api.Resource { return all.Rows },
 	}) {
@@ -184,7 +184,7 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 	}
 	seed := rand.Uint64()
 	i.parts.run(ctx, "scheduler", func(ctx context.Context) error {
-		return scheduler.New(scheduler.Options{Client: i.system, Events: i.events, Log: i.log.With("part", "scheduler"), Now: time.Now, Seed: seed}).Run(ctx)
+		return scheduler.New(scheduler.Options{Client: i.api.Client(auth.Component("kube-scheduler")), Events: i.events, Log: i.log.With("part", "scheduler"), Now: time.Now, Seed: seed}).Run(ctx)
 	})
 	i.parts.run(ctx, "compaction", func(ctx context.Context) error { return compactHistory(ctx, st) })
 	i.step("controllers and scheduler started")
