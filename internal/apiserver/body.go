@@ -77,13 +77,13 @@ func mediaTypeOf(r *http.Request) (string, error) {
 		mt = ct
 	}
 	switch mt {
-	case mediaJSON, mediaYAML, mediaProtobuf:
+	case mediaJSON, mediaYAML, mediaProtobuf, mediaCBOR:
 		return mt, nil
 	case "text/yaml", "application/x-yaml":
 		return mediaYAML, nil
 	}
 	return "", &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
-		Message: fmt.Sprintf("the body of the request was in an unknown format - accepted media types include: %s, %s, %s", mediaJSON, mediaYAML, mediaProtobuf)}}
+		Message: fmt.Sprintf("the body of the request was in an unknown format - accepted media types include: %s, %s, %s, %s", mediaJSON, mediaYAML, mediaProtobuf, mediaCBOR)}}
 }
 
 // decodeBody reads an object of the given kind. Unknown fields are refused, warned about or ignored.
@@ -92,6 +92,13 @@ func decodeBody(media string, b []byte, gvk schema.GroupVersionKind, into any, f
 		return decodeProtobuf(b, gvk, into)
 	}
 	var strict []error
+	if media == mediaCBOR {
+		j, err := cborToJSON(b)
+		if err != nil {
+			return unrecognized(gvk, err, b)
+		}
+		b = j
+	}
 	if media == mediaYAML {
 		j, err := yaml.YAMLToJSONStrict(b)
 		if err != nil {
@@ -218,10 +225,14 @@ func decodeDeleteOptions(r *http.Request) (metav1.DeleteOptions, error) {
 				return o, cannotBeHandled(gvk, err)
 			}
 		} else {
-			if media == mediaYAML {
-				if b, err = yaml.YAMLToJSON(b); err != nil {
-					return o, cannotBeHandled(gvk, err)
-				}
+			switch media {
+			case mediaYAML:
+				b, err = yaml.YAMLToJSON(b)
+			case mediaCBOR:
+				b, err = cborToJSON(b)
+			}
+			if err != nil {
+				return o, cannotBeHandled(gvk, err)
 			}
 			if k, err := kindOf(b); err == nil && k.Kind != "" && k.Kind != "DeleteOptions" {
 				return o, apierrors.NewBadRequest(fmt.Sprintf("decoded object cannot be converted to DeleteOptions: it is a %s", k.Kind))

@@ -319,6 +319,14 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, x *exchange, 
 		s.writeProtoList(w, x, res, meta, p.entries)
 		return nil
 	}
+	if x.accept.media == mediaCBOR {
+		l := cborList{Kind: res.GVK.Kind + "List", APIVersion: res.GVK.GroupVersion().String(), Metadata: meta, Items: make([]any, len(p.entries))}
+		for i, e := range p.entries {
+			l.Items[i] = e.obj
+		}
+		s.writeObject(w, r, x, http.StatusOK, l)
+		return nil
+	}
 	return s.writeJSONList(w, r, x, res, meta, p.entries)
 }
 

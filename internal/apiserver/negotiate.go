@@ -13,7 +13,7 @@ import (
 
 // accepted is the form in which a client wants its answer.
 type accepted struct {
-	media  string // mediaJSON, mediaYAML or mediaProtobuf
+	media  string // mediaJSON, mediaYAML, mediaProtobuf or mediaCBOR
 	as     string // "", "Table", "PartialObjectMetadata", "PartialObjectMetadataList", "APIGroupDiscoveryList"
 	v      string // version of as
 	pretty bool
@@ -40,6 +40,8 @@ func negotiate(r *http.Request, offers func(as, group, version string) bool) (ac
 			a.media = mediaYAML
 		case mediaProtobuf:
 			a.media = mediaProtobuf
+		case mediaCBOR, mediaCBORSequence:
+			a.media = mediaCBOR
 		default:
 			continue
 		}
@@ -61,7 +63,7 @@ func negotiate(r *http.Request, offers func(as, group, version string) bool) (ac
 	}
 	if bestQ < 0 {
 		return best, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
-			Message: fmt.Sprintf("only the following media types are accepted: %s, %s, %s", mediaJSON, mediaYAML, mediaProtobuf)}}
+			Message: fmt.Sprintf("only the following media types are accepted: %s, %s, %s, %s", mediaJSON, mediaYAML, mediaProtobuf, mediaCBOR)}}
 	}
 	best.pretty = wantsPretty(r)
 	return best, nil

@@ -41,6 +41,10 @@ func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange,
 		w.Write(append(b, 0x1a, 0, 0x22, 0))
 		return
 	}
+	if a.media == mediaCBOR {
+		s.writeObject(w, r, x, code, e.obj)
+		return
+	}
 	b, err := e.JSON()
 	if err != nil {
 		s.writeError(w, r, x, apierrors.NewInternalError(err))
@@ -77,6 +81,18 @@ func (s *Server) writeObject(w http.ResponseWriter, r *http.Request, x *exchange
 			return
 		}
 		s.headers(w, x, mediaProtobuf)
+		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+		w.WriteHeader(code)
+		w.Write(b)
+		return
+	}
+	if x.accept.media == mediaCBOR {
+		b, err := encodeCBOR(o)
+		if err != nil {
+			s.writeError(w, r, x, apierrors.NewInternalError(err))
+			return
+		}
+		s.headers(w, x, mediaCBOR)
 		w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 		w.WriteHeader(code)
 		w.Write(b)
@@ -145,6 +161,14 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, x *exchange,
 		b, _, err := envelope(schema.GroupVersionKind{Version: "v1", Kind: "Status"}, &status)
 		if err == nil {
 			s.headers(w, x, mediaProtobuf)
+			w.WriteHeader(int(status.Code))
+			w.Write(b)
+			return
+		}
+	}
+	if x.accept.media == mediaCBOR {
+		if b, err := encodeCBOR(&status); err == nil {
+			s.headers(w, x, mediaCBOR)
 			w.WriteHeader(int(status.Code))
 			w.Write(b)
 			return

@@ -257,6 +257,11 @@ func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	code := http.StatusOK
 	var e *entry
+	if pt == string(types.ApplyCBORPatchType) {
+		if b, err = cborToJSON(b); err != nil {
+			return apierrors.NewBadRequest("error decoding CBOR: " + err.Error())
+		}
+	}
 	if isApply(pt) {
 		created := false
 		e, created, err = s.apply(r.Context(), t, b, applyOptions{named: r.URL.Query().Get("fieldManager") != "", force: force}, fv)

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/watch"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -92,8 +93,11 @@ func (st *stream) protobuf() bool { return st.x.accept.media == mediaProtobuf &&
 
 func (st *stream) begin() {
 	media := mediaJSON
-	if st.protobuf() {
+	switch {
+	case st.protobuf():
 		media = mediaProtobuf + ";stream=watch"
+	case st.x.accept.media == mediaCBOR:
+		media = mediaCBORSequence
 	}
 	st.s.headers(st.w, st.x, media)
 	st.w.WriteHeader(http.StatusOK)
@@ -169,12 +173,21 @@ func (st *stream) event(kind watch.EventType, e *entry) error {
 		})
 		return nil
 	}
+	if st.x.accept.media == mediaCBOR && st.x.accept.as == "" {
+		return st.cborEvent(string(kind), e.obj)
+	}
 	b, err := st.body(e)
 	if err != nil {
 		return err
 	}
 	st.jsonEvent(string(kind), b)
 	return nil
+}
+
+func (st *stream) cborEvent(kind string, o any) error {
+	b, err := encodeCBOR(cborEvent{kind, o})
+	st.buf = append(st.buf, b...)
+	return err
 }
 
 // body is the object of an event as JSON, in the form asked for.
@@ -194,6 +207,13 @@ func (st *stream) body(e *entry) ([]byte, error) {
 }
 
 func (st *stream) jsonEvent(kind string, object []byte) {
+	if st.x.accept.media == mediaCBOR {
+		// Tables and partial objects are made as JSON; few ask for them in CBOR.
+		var v any
+		if kjson.UnmarshalCaseSensitivePreserveInts(object, &v) == nil && st.cborEvent(kind, v) == nil {
+			return
+		}
+	}
 	st.buf = append(st.buf, `{"type":"`...)
 	st.buf = append(st.buf, kind...)
 	st.buf = append(st.buf, `","object":`...)
@@ -246,6 +266,9 @@ func (st *stream) loose(kind watch.EventType, o runtime.Object) error {
 		st.jsonEvent(string(kind), b)
 		return nil
 	}
+	if st.x.accept.media == mediaCBOR {
+		return st.cborEvent(string(kind), o)
+	}
 	b, err := marshalJSON(o)
 	if err != nil {
 		return err
@@ -292,6 +315,10 @@ func (st *stream) fail(err error) {
 	status.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 	if st.protobuf() {
 		if err := st.loose(watch.Error, &status); err != nil {
+			return
+		}
+	} else if st.x.accept.media == mediaCBOR {
+		if err := st.cborEvent(string(watch.Error), &status); err != nil {
 			return
 		}
 	} else if b, err := json.Marshal(&status); err == nil {

@@ -167,10 +167,16 @@ func (e *exchange) run(t *testing.T, h http.Handler, vars map[string]string) {
 	if r.Header.Get("Content-Type") == "" && body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
+	if strings.HasSuffix(r.Header.Get("Content-Type"), "cbor") {
+		r.Body = io.NopCloser(bytes.NewReader(toCBOR(t, body)))
+	}
 	asAdmin(r)
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	got := w.Body.String()
+	if strings.HasPrefix(w.Header().Get("Content-Type"), "application/cbor") {
+		got = fromCBOR(t, w.Body.Bytes())
+	}
 	if w.Code != e.status {
 		t.Errorf("line %d: %s %s: status %d, want %d\n%s", e.line, e.method, e.url, w.Code, e.status, got)
 		return
