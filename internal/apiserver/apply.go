@@ -12,9 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	libmanagedfields "k8s.io/apimachinery/pkg/util/managedfields"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/yaml"
 
@@ -22,26 +20,15 @@ import (
 	"github.com/skiff-k8s/skiff/internal/apiserver/managedfields"
 )
 
-// applyOptions are what only server-side apply takes.
-type applyOptions struct {
-	named bool // a field manager was named
-	force bool
-}
-
-var patchOptionsKind = schema.GroupKind{Group: "meta.k8s.io", Kind: "PatchOptions"}
-
 // apply merges the applied configuration into the object, which comes to be if
 // it is not there; created tells which.
-func (s *Server) apply(ctx context.Context, t target, data []byte, o applyOptions, fv fieldValidation) (e *entry, created bool, err error) {
-	if !o.named {
-		return nil, false, apierrors.NewInvalid(patchOptionsKind, "", field.ErrorList{field.Required(field.NewPath("fieldManager"), "is required for apply patch")})
-	}
+func (s *Server) apply(ctx context.Context, t target, data []byte, force bool, fv fieldValidation) (e *entry, created bool, err error) {
 	config, err := s.appliedConfiguration(&t, data, fv)
 	if err != nil {
 		return nil, false, err
 	}
 	if t.sub == "scale" {
-		e, err = s.applyScale(ctx, t, config, o.force)
+		e, err = s.applyScale(ctx, t, config, force)
 		return e, false, err
 	}
 	t.applied = true
@@ -50,14 +37,14 @@ func (s *Server) apply(ctx context.Context, t target, data []byte, o applyOption
 	for range attempts {
 		if s.caches[t.res].get(t.key()) != nil || t.sub != "" {
 			e, err := s.update(ctx, t, config.GetUID(), func(old api.Object) (api.Object, error) {
-				return s.applied(&t, old, config, k, w, o.force)
+				return s.applied(&t, old, config, k, w, force)
 			})
 			return e, false, err
 		}
 		if uid := config.GetUID(); uid != "" {
 			return nil, false, apierrors.NewConflict(t.res.GroupResource(), t.name, fmt.Errorf("uid mismatch: the provided object specified uid %s, and no existing object was found", uid))
 		}
-		next, err := s.applied(&t, nil, config, k, w, o.force)
+		next, err := s.applied(&t, nil, config, k, w, force)
 		if err != nil {
 			return nil, false, err
 		}

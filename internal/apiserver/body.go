@@ -1,16 +1,17 @@
 package apiserver
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
 
+	"github.com/skiff-k8s/skiff/internal/api/all"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	kjson "sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -35,14 +36,12 @@ const (
 	strictFields fieldValidation = "Strict"
 )
 
-func fieldValidationOf(v string) (fieldValidation, error) {
-	switch fieldValidation(v) {
-	case "":
-		return warnFields, nil
-	case ignoreFields, warnFields, strictFields:
-		return fieldValidation(v), nil
+// fieldValidationOf is what a request that was found valid asks for.
+func fieldValidationOf(v string) fieldValidation {
+	if v == "" {
+		return warnFields
 	}
-	return "", apierrors.NewBadRequest(fmt.Sprintf("fieldValidation: Unsupported value: %q: supported values: \"Ignore\", \"Strict\", \"Warn\"", v))
+	return fieldValidation(v)
 }
 
 // readBody reads the whole body, within bounds.
@@ -164,8 +163,8 @@ func decodeProtobuf(b []byte, gvk schema.GroupVersionKind, into any) error {
 
 func kindOf(b []byte) (schema.GroupVersionKind, error) {
 	var m struct {
-		APIVersion string `json:"apiVersion"`
-		Kind       string `json:"kind"`
+		APIVersion string `json:"apiVersion,omitempty"`
+		Kind       string `json:"kind,omitempty"`
 	}
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(b, &m); err != nil {
 		return schema.GroupVersionKind{}, fmt.Errorf("couldn't get version/kind; json parse error: %w", err)
@@ -185,6 +184,9 @@ func checkKind(have, want schema.GroupVersionKind) error {
 	if have == want {
 		return nil
 	}
+	if !known(have) {
+		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: no kind %q is registered for version %q in scheme \"pkg/runtime/scheme.go:111\"", have.Kind, have.Version, want.Kind, have.Kind, have.GroupVersion()))
+	}
 	if have.GroupVersion() != want.GroupVersion() {
 		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", have.GroupVersion(), want.GroupVersion()))
 	}
@@ -196,9 +198,10 @@ func cannotBeHandled(gvk schema.GroupVersionKind, err error) error {
 }
 
 func unrecognized(gvk schema.GroupVersionKind, err error, b []byte) error {
-	text := string(b)
-	if len(text) > 30 {
-		text = text[:30] + " ..."
+	// compat: the start of the body is shown in hexadecimal.
+	text := fmt.Sprintf("%x", b)
+	if len(b) > 30 {
+		text = fmt.Sprintf("%x ...", b[:30])
 	}
 	return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", gvk.Kind, err, text))
 }
@@ -242,11 +245,29 @@ func decodeDeleteOptions(r *http.Request) (metav1.DeleteOptions, error) {
 			}
 		}
 	}
-	return o, deleteQuery(r, &o)
+	// compat: the query counts where there is no body.
+	if len(b) == 0 {
+		if err := deleteQuery(r, &o); err != nil {
+			return o, err
+		}
+	}
+	o.DryRun = append(o.DryRun, r.URL.Query()["dryRun"]...)
+	if errs := metav1validation.ValidateDeleteOptions(&o); len(errs) > 0 {
+		return o, apierrors.NewInvalid(optionsKind("DeleteOptions"), "", errs)
+	}
+	return o, nil
 }
 
-var errBool = errors.New("neither true nor false")
 
 func unmarshalUnstructured(b []byte, u *unstructured.Unstructured) error {
 	return kjson.UnmarshalCaseSensitivePreserveInts(b, &u.Object)
+}
+
+// known tells whether any group version has a kind of that name.
+func known(gvk schema.GroupVersionKind) bool {
+	switch gvk.Kind {
+	case "Status", "DeleteOptions", "ListOptions", "WatchEvent":
+		return true
+	}
+	return all.ByGVK(gvk) != nil || all.ByGVK(gvk.GroupVersion().WithKind(strings.TrimSuffix(gvk.Kind, "List"))) != nil
 }

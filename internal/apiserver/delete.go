@@ -18,9 +18,6 @@ import (
 // remove deletes an object, or begins its deletion when it has finalizers or a
 // grace period. gone tells which.
 func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (e *entry, gone bool, err error) {
-	if err := checkDeleteOptions(o); err != nil {
-		return nil, false, err
-	}
 	for range attempts {
 		cur := s.caches[t.res].get(t.key())
 		if cur == nil {
@@ -62,20 +59,6 @@ func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (
 		return e, gone, err
 	}
 	return nil, false, s.tooBusy(t)
-}
-
-func checkDeleteOptions(o metav1.DeleteOptions) error {
-	if o.PropagationPolicy != nil {
-		if o.OrphanDependents != nil {
-			return apierrors.NewInvalid(metav1.SchemeGroupVersion.WithKind("DeleteOptions").GroupKind(), "", nil)
-		}
-		switch *o.PropagationPolicy {
-		case metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan:
-		default:
-			return apierrors.NewBadRequest(fmt.Sprintf("DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: %q: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\"", *o.PropagationPolicy))
-		}
-	}
-	return nil
 }
 
 // beginDeletion returns the object as it is while it waits for its end: nil when

@@ -97,15 +97,9 @@ func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptio
 }
 
 func boolParam(q url.Values, name string) (bool, error) {
+	// compat: what is there and neither "false" nor "0" is true, even nothing.
 	v := q.Get(name)
-	if v == "" {
-		return false, nil
-	}
-	b, err := strconv.ParseBool(v)
-	if err != nil {
-		return false, apierrors.NewBadRequest(fmt.Sprintf("invalid query parameter %s: %q is %v", name, v, errBool))
-	}
-	return b, nil
+	return q.Has(name) && v != "false" && v != "0", nil
 }
 
 // check refuses the combinations that Kubernetes refuses.

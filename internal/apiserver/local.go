@@ -111,7 +111,7 @@ func (l local) Update(ctx context.Context, r *api.Resource, o api.Object, sub st
 func (l local) Patch(ctx context.Context, r *api.Resource, ns, name string, pt types.PatchType, data []byte, sub string) (api.Object, error) {
 	t := l.target(r, sub, ns, name)
 	if pt == types.ApplyPatchType {
-		e, _, err := l.s.apply(ctx, t, data, applyOptions{named: true, force: true}, ignoreFields)
+		e, _, err := l.s.apply(ctx, t, data, true, ignoreFields)
 		return object(e, err)
 	}
 	return object(l.s.patch(ctx, t, pt, data, ignoreFields))

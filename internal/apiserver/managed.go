@@ -1,12 +1,11 @@
 package apiserver
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -15,30 +14,23 @@ import (
 
 const maxManager = 128
 
-// fieldManagerOf is who a request names as owner of what it sets: itself, or else its program.
-func fieldManagerOf(named, agent string) (string, error) {
-	if named == "" {
-		program, _, _ := strings.Cut(agent, "/")
-		program = strings.Map(func(r rune) rune {
-			if !unicode.IsPrint(r) {
-				return -1
-			}
-			return r
-		}, program)
-		if len(program) > maxManager {
-			program = program[:maxManager]
-		}
-		return program, nil
+// fieldManagerOf is who owns what a request sets: whom it names, or else its program.
+func fieldManagerOf(named, agent string) string {
+	if named != "" {
+		return named
 	}
-	if len(named) > maxManager {
-		return "", apierrors.NewBadRequest(fmt.Sprintf("fieldManager: Too long: may not be more than %d bytes", maxManager))
-	}
-	for i, r := range named {
+	program, _, _ := strings.Cut(agent, "/")
+	program = strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
-			return "", apierrors.NewBadRequest(fmt.Sprintf("fieldManager: Invalid value: %q: invalid character %U (at position %d)", named, r, i))
+			return -1
 		}
+		return r
+	}, program)
+	for len(program) > maxManager {
+		_, size := utf8.DecodeLastRuneInString(program)
+		program = program[:len(program)-size]
 	}
-	return named, nil
+	return program
 }
 
 // track notes in next's managedFields what this write changes.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -109,14 +110,17 @@ func patcher(pt types.PatchType, data []byte, gvk schema.GroupVersionKind, like 
 			switch {
 			case err == nil:
 				return out, nil
-			case mergepatch.IsPreconditionFailed(err):
-				return nil, apierrors.NewBadRequest(err.Error())
+			case slices.Contains(unprocessable, err):
+				return nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
 			}
 			return nil, apierrors.NewBadRequest(err.Error())
 		}, nil
 	}
 	return nil, unsupportedPatch(string(pt))
 }
+
+// unprocessable are patches in good form that cannot be carried out.
+var unprocessable = []error{mergepatch.ErrNoListOfLists, mergepatch.ErrPatchContentNotMatchRetainKeys, mergepatch.ErrBadPatchFormatForSetElementOrderList}
 
 func unsupportedPatch(have string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,

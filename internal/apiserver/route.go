@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -30,6 +32,9 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 	}
 	if res.Namespaced && x.ns == "" && x.name != "" || !res.Namespaced && x.ns != "" && x.resource != "namespaces" {
 		return pathNotFound()
+	}
+	if res.Namespaced && x.ns == "" && (x.verb == "create" || x.verb == "deletecollection") {
+		return notAllowed(x)
 	}
 	if connectVerb(res, x.sub) {
 		return s.serveConnect(w, r, x, res)
@@ -52,7 +57,7 @@ func pathNotFound() error {
 }
 
 func notAllowed(x *exchange) error {
-	return apierrors.NewMethodNotSupported(x.gvr().GroupResource(), x.verb)
+	return apierrors.NewGenericServerResponse(http.StatusMethodNotAllowed, x.verb, schema.GroupResource{}, "", "", 0, false)
 }
 
 func (s *Server) serveVerb(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
@@ -116,18 +121,41 @@ func (x *exchange) targetOf(r *http.Request, res *api.Resource) (target, fieldVa
 	if !res.Namespaced {
 		t.ns = ""
 	}
-	for _, v := range q["dryRun"] {
-		if v != metav1.DryRunAll {
-			return t, "", apierrors.NewBadRequest(fmt.Sprintf("dryRun: Unsupported value: %q: supported values: \"All\"", v))
+	t.dryRun = len(q["dryRun"]) > 0
+	t.manager = fieldManagerOf(q.Get("fieldManager"), r.UserAgent())
+	return t, fieldValidationOf(q.Get("fieldValidation")), checkOptions(r, x.verb, q)
+}
+
+func optionsKind(kind string) schema.GroupKind {
+	return schema.GroupKind{Group: metav1.GroupName, Kind: kind}
+}
+
+// checkOptions refuses options that a write does not know.
+func checkOptions(r *http.Request, verb string, q url.Values) error {
+	manager, dryRun, fv := q.Get("fieldManager"), q["dryRun"], q.Get("fieldValidation")
+	var errs field.ErrorList
+	kind := ""
+	switch verb {
+	case "create":
+		kind, errs = "CreateOptions", metav1validation.ValidateCreateOptions(&metav1.CreateOptions{FieldManager: manager, DryRun: dryRun, FieldValidation: fv})
+	case "update":
+		kind, errs = "UpdateOptions", metav1validation.ValidateUpdateOptions(&metav1.UpdateOptions{FieldManager: manager, DryRun: dryRun, FieldValidation: fv})
+	case "patch":
+		o := metav1.PatchOptions{FieldManager: manager, DryRun: dryRun, FieldValidation: fv}
+		if q.Has("force") {
+			force, err := boolParam(q, "force")
+			if err != nil {
+				return err
+			}
+			o.Force = &force
 		}
-		t.dryRun = true
+		media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+		kind, errs = "PatchOptions", metav1validation.ValidatePatchOptions(&o, types.PatchType(media))
 	}
-	var err error
-	if t.manager, err = fieldManagerOf(q.Get("fieldManager"), r.UserAgent()); err != nil {
-		return t, "", err
+	if len(errs) > 0 {
+		return apierrors.NewInvalid(optionsKind(kind), "", errs)
 	}
-	fv, err := fieldValidationOf(q.Get("fieldValidation"))
-	return t, fv, err
+	return nil
 }
 
 func (s *Server) serveGet(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
@@ -208,7 +236,7 @@ func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, x *exchange
 		return apierrors.NewInvalid(res.GVK.GroupKind(), t.name, field.ErrorList{
 			field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")})
 	}
-	e, err := s.update(r.Context(), t, "", func(api.Object) (api.Object, error) { return o.DeepCopyObject().(api.Object), nil })
+	e, err := s.update(r.Context(), t, o.GetUID(), func(api.Object) (api.Object, error) { return o.DeepCopyObject().(api.Object), nil })
 	if err != nil {
 		return err
 	}
@@ -248,9 +276,6 @@ func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	if err != nil {
 		return err
 	}
-	if force && !isApply(pt) {
-		return apierrors.NewInvalid(patchOptionsKind, "", field.ErrorList{field.Forbidden(field.NewPath("force"), "may not be specified for non-apply patch")})
-	}
 	b, err := readBody(r)
 	if err != nil {
 		return err
@@ -264,7 +289,7 @@ func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	if isApply(pt) {
 		created := false
-		e, created, err = s.apply(r.Context(), t, b, applyOptions{named: r.URL.Query().Get("fieldManager") != "", force: force}, fv)
+		e, created, err = s.apply(r.Context(), t, b, force, fv)
 		if created {
 			code = http.StatusCreated
 		}

@@ -129,8 +129,8 @@ func (s *Server) PodToken(ctx context.Context, ns, serviceAccount string, audien
 }
 
 func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, x *exchange, _ *api.Resource) error {
-	fv, err := fieldValidationOf(r.URL.Query().Get("fieldValidation"))
-	if err != nil {
+	fv := fieldValidationOf(r.URL.Query().Get("fieldValidation"))
+	if err := checkOptions(r, x.verb, r.URL.Query()); err != nil {
 		return err
 	}
 	gvk := authenticationv1.SchemeGroupVersion.WithKind("TokenRequest")

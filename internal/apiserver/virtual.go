@@ -6,6 +6,11 @@ import (
 	authenticationv1 "k8s.io/api/authentication/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/all"
@@ -33,6 +38,10 @@ func (s *Server) serveVirtual(w http.ResponseWriter, r *http.Request, x *exchang
 		s.writeCreated(w, r, x)
 		return nil
 	}
+	dedupOwners(&t, o)
+	if err := s.validateReview(&t, o); err != nil {
+		return err
+	}
 	if err := s.answer(r, x, o); err != nil {
 		return err
 	}
@@ -46,9 +55,14 @@ func (s *Server) answer(r *http.Request, x *exchange, o api.Object) error {
 	case *authenticationv1.SelfSubjectReview:
 		q.Status.UserInfo = userInfo(x.user)
 	case *authenticationv1.TokenReview:
+		if q.Spec.Token == "" {
+			return apierrors.NewBadRequest("token is required for TokenReview in authentication")
+		}
 		u, err := s.tokenUser(r.Context(), q.Spec.Token)
 		if err != nil {
-			q.Status = authenticationv1.TokenReviewStatus{Error: err.Error()}
+			// Why is for the log of whoever runs the server, not for whoever asks.
+			s.Log.Debug("token review", "err", err)
+			q.Status = authenticationv1.TokenReviewStatus{Error: "invalid bearer token"}
 			return nil
 		}
 		q.Status = authenticationv1.TokenReviewStatus{Authenticated: true, User: userInfo(u), Audiences: q.Spec.Audiences}
@@ -59,6 +73,10 @@ func (s *Server) answer(r *http.Request, x *exchange, o api.Object) error {
 	case *authorizationv1.LocalSubjectAccessReview:
 		q.Status = access((&auth.User{Groups: q.Spec.Groups}).In(auth.GroupMasters))
 	case *authorizationv1.SelfSubjectRulesReview:
+		if q.Spec.Namespace == "" {
+			return apierrors.NewBadRequest("no namespace on request")
+		}
+		*q = authorizationv1.SelfSubjectRulesReview{}
 		if x.user.In(auth.GroupMasters) {
 			q.Status.ResourceRules = []authorizationv1.ResourceRule{{Verbs: []string{"*"}, APIGroups: []string{"*"}, Resources: []string{"*"}}}
 			q.Status.NonResourceRules = []authorizationv1.NonResourceRule{{Verbs: []string{"*"}, NonResourceURLs: []string{"*"}}}
@@ -82,4 +100,39 @@ func userInfo(u *auth.User) authenticationv1.UserInfo {
 		i.Extra[k] = v
 	}
 	return i
+}
+
+// validateReview checks a question; those about access carry no metadata.
+func (s *Server) validateReview(t *target, o api.Object) error {
+	var errs field.ErrorList
+	if t.res.Validate != nil {
+		errs = t.res.Validate(o)
+	}
+	var m *metav1.ObjectMeta
+	but := ""
+	switch q := o.(type) {
+	case *authorizationv1.SubjectAccessReview:
+		m = &q.ObjectMeta
+	case *authorizationv1.SelfSubjectAccessReview:
+		m = &q.ObjectMeta
+	case *authorizationv1.LocalSubjectAccessReview:
+		m, but = &q.ObjectMeta, " except for namespace"
+	}
+	if m != nil {
+		bare := *m
+		bare.ManagedFields = nil
+		if but != "" {
+			bare.Namespace = ""
+		}
+		if !equality.Semantic.DeepEqual(bare, metav1.ObjectMeta{}) {
+			// compat: the account of fields is there by now, and shown.
+			s.track(t, o, nil)
+			errs = append(errs, field.Invalid(field.NewPath("metadata"), *m, "must be empty"+but))
+		}
+	}
+	if len(errs) > 0 {
+		// compat: the kind is left out.
+		return apierrors.NewInvalid(schema.GroupKind{Group: t.res.GVK.Group}, "", errs)
+	}
+	return nil
 }

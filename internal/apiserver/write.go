@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -73,6 +76,9 @@ func (s *Server) create(ctx context.Context, t target, o api.Object) (*entry, er
 		if i < 7 && apierrors.IsAlreadyExists(err) {
 			continue
 		}
+		if apierrors.IsAlreadyExists(err) {
+			return nil, apierrors.NewGenerateNameConflict(t.res.GroupResource(), t.name, 1)
+		}
 		return e, err
 	}
 }
@@ -95,7 +101,8 @@ func (s *Server) prepareCreate(t *target, o api.Object) error {
 	} else {
 		o.SetNamespace("")
 	}
-	if rv := o.GetResourceVersion(); rv != "" && rv != "0" {
+	// compat: a dry run never comes to the place where Kubernetes looks at this.
+	if rv := o.GetResourceVersion(); rv != "" && rv != "0" && !t.dryRun {
 		return apierrors.NewBadRequest("resourceVersion should not be set on objects to be created")
 	}
 	o.SetUID(uuid.NewUUID())
@@ -103,10 +110,10 @@ func (s *Server) prepareCreate(t *target, o api.Object) error {
 	o.SetDeletionTimestamp(nil)
 	o.SetDeletionGracePeriodSeconds(nil)
 	o.SetSelfLink("")
-	o.SetGeneration(0)
 	if r.SpecChanged != nil {
 		o.SetGeneration(1)
 	}
+	dedupOwners(t, o)
 	r.Prepare(o)
 	return nil
 }
@@ -127,8 +134,12 @@ func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entr
 		if err := s.validateCreate(t, o); err != nil {
 			return nil, err
 		}
-		if s.caches[r].get(t.key()) != nil {
-			return nil, apierrors.NewAlreadyExists(r.GroupResource(), t.name)
+		if have := s.caches[r].get(t.key()); have != nil {
+			err := apierrors.NewAlreadyExists(r.GroupResource(), t.name)
+			if have.obj.GetDeletionTimestamp() != nil {
+				err.ErrStatus.Message = "object is being deleted: " + err.ErrStatus.Message
+			}
+			return nil, err
 		}
 		e, err := s.insert(ctx, t, store.Txn{If: append(nsCheck, store.Compare{Key: t.key()}), Lazy: r.Lazy}, o)
 		if !errors.Is(err, store.ErrConflict) {
@@ -339,6 +350,7 @@ func (s *Server) prepareUpdate(t *target, next, old api.Object) api.Object {
 	next.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
 	next.SetSelfLink("")
 	next.SetGeneration(old.GetGeneration())
+	dedupOwners(t, next)
 	if next.GetGenerateName() == "" {
 		next.SetGenerateName(old.GetGenerateName())
 	}
@@ -394,4 +406,28 @@ func (s *Server) storeError(err error) error {
 		return apierrors.NewTimeoutError("the request was given up before the write was confirmed; it may or may not have happened", 1)
 	}
 	return apierrors.NewInternalError(err)
+}
+
+// dedupOwners drops repeated owners, as Kubernetes has done since 1.20.
+func dedupOwners(t *target, o api.Object) {
+	refs := o.GetOwnerReferences()
+	if len(refs) < 2 {
+		return
+	}
+	seen, twice := map[types.UID]bool{}, []string{}
+	kept := refs[:0:0]
+	for _, ref := range refs {
+		if seen[ref.UID] && slices.ContainsFunc(kept, func(k metav1.OwnerReference) bool { return equality.Semantic.DeepEqual(k, ref) }) {
+			if !slices.Contains(twice, string(ref.UID)) {
+				twice = append(twice, string(ref.UID))
+			}
+			continue
+		}
+		seen[ref.UID] = true
+		kept = append(kept, ref)
+	}
+	if len(twice) > 0 {
+		o.SetOwnerReferences(kept)
+		t.warn(".metadata.ownerReferences contains duplicate entries; API server dedups owner references in 1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: " + strings.Join(twice, ", "))
+	}
 }
