@@ -38,7 +38,7 @@ func connectVerb(r *api.Resource, sub string) bool {
 func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
 	switch x.resource + "/" + x.sub {
 	case "pods/log":
-		if x.verb != "get" && x.verb != "watch" {
+		if x.verb != "get" {
 			return notAllowed(x)
 		}
 		return s.connectPod(w, r, x, "containerLogs", true)

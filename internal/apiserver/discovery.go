@@ -77,7 +77,7 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, x *excha
 		g := apiGroup(parts[1], versions[parts[1]])
 		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
 		s.writeObject(w, r, x, http.StatusOK, &g)
-	case parts[0] == "apis" && len(parts) == 3 && slices.Contains(versions[parts[1]], parts[2]):
+	case parts[0] == "apis" && len(parts) == 3 && parts[1] != "" && slices.Contains(versions[parts[1]], parts[2]):
 		s.writeObject(w, r, x, http.StatusOK, s.resourceList(parts[1], parts[2]))
 	default:
 		return pathNotFound()

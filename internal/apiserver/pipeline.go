@@ -69,11 +69,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) stageInfo(_ http.ResponseWriter, r *http.Request, x *exchange) error {
-	i, err := parseInfo(r)
-	if err != nil {
-		return err
-	}
-	x.info = i
+	x.info = parseInfo(r)
 	return nil
 }
 
@@ -135,5 +131,5 @@ func forbidden(x *exchange) error {
 		where = fmt.Sprintf("in the namespace %q", x.ns)
 	}
 	gr := x.gvr().GroupResource()
-	return apierrors.NewForbidden(gr, x.name, fmt.Errorf("User %q cannot %s resource %q in API group %q %s", x.user.Name, x.verb, resource, x.group, where))
+	return apierrors.NewForbidden(gr, x.authorizedName(), fmt.Errorf("User %q cannot %s resource %q in API group %q %s", x.user.Name, x.verb, resource, x.group, where))
 }

@@ -30,11 +30,8 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 	if res == nil {
 		return pathNotFound()
 	}
-	if res.Namespaced && x.ns == "" && x.name != "" || !res.Namespaced && x.ns != "" && x.resource != "namespaces" {
-		return pathNotFound()
-	}
-	if res.Namespaced && x.ns == "" && (x.verb == "create" || x.verb == "deletecollection") {
-		return notAllowed(x)
+	if err := x.placed(r, res); err != nil {
+		return err
 	}
 	if connectVerb(res, x.sub) {
 		return s.serveConnect(w, r, x, res)
