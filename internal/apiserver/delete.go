@@ -32,8 +32,11 @@ func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (
 					fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, cur.obj.GetResourceVersion()))
 			}
 		}
-		attrs := admission.Attributes{Operation: admission.Delete, Resource: t.res, Namespace: t.ns, Name: t.name, User: t.user, Old: cur.obj, Warn: t.warn}
+		attrs := admission.Attributes{Operation: admission.Delete, Resource: t.res, Namespace: t.ns, Name: t.name, User: t.user, Old: cur.obj, DryRun: t.dryRun, Warn: t.warn}
 		if _, err := s.admit(ctx, &attrs); err != nil {
+			return nil, false, err
+		}
+		if err := s.admission.Validate(ctx, &attrs); err != nil {
 			return nil, false, err
 		}
 		next := s.beginDeletion(t, cur.obj, o)

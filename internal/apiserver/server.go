@@ -46,6 +46,10 @@ type Options struct {
 	// Dial opens connections to pods and services, for the proxy subresources.
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	Version VersionInfo
+	// Authorizer answers what admission asks besides the write itself; nil admits administrators only.
+	Authorizer admission.Authorizer
+	// PodSecurity says what pod security admission does not look at.
+	PodSecurity admission.Exemptions
 }
 
 // Server is the API server.
@@ -55,7 +59,7 @@ type Server struct {
 	caches    map[*api.Resource]*cache
 	feed      *feed
 	watch     store.Watch
-	admission []admission.Plugin
+	admission *admission.Chain
 	services  serviceAllocator
 	appliers  managedfields.Appliers
 	discovery discovery
@@ -89,7 +93,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if s.watch, err = s.feed.load(ctx); err != nil {
 		return nil, err
 	}
-	s.admission = admission.Plugins(s.Client(auth.System))
+	s.admission = admission.NewChain(admission.Config{Reader: s.Client(auth.System), Authorizer: o.Authorizer, PodSecurity: o.PodSecurity})
 	s.services.init(s)
 	return s, nil
 }

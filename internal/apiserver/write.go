@@ -121,7 +121,7 @@ func (s *Server) prepareCreate(t *target, o api.Object) error {
 func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entry, error) {
 	r := t.res
 	t.name = o.GetName()
-	attrs := admission.Attributes{Operation: admission.Create, Resource: r, Namespace: t.ns, Name: t.name, User: t.user, Object: o, Warn: t.warn}
+	attrs := admission.Attributes{Operation: admission.Create, Resource: r, Namespace: t.ns, Name: t.name, User: t.user, Object: o, DryRun: t.dryRun, Warn: t.warn}
 	if r.Default != nil {
 		r.Default(o)
 	}
@@ -131,7 +131,13 @@ func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entr
 		if err != nil {
 			return nil, err
 		}
+		if _, ok := o.(*corev1.Pod); ok {
+			r.Prepare(o) // the status follows what admission set
+		}
 		if err := s.validateCreate(t, o); err != nil {
+			return nil, err
+		}
+		if err := s.admission.Validate(ctx, &attrs); err != nil {
 			return nil, err
 		}
 		if have := s.caches[r].get(t.key()); have != nil {
@@ -171,13 +177,11 @@ func (s *Server) tooBusy(t target) error {
 	return apierrors.NewServerTimeout(t.res.GroupResource(), "write", 1)
 }
 
-// admit runs the admission plugins, and pins the namespace that was found good.
+// admit runs the mutating half of the admission plugins, and pins the namespace that was found good.
 func (s *Server) admit(ctx context.Context, a *admission.Attributes) ([]store.Compare, error) {
 	var pins []store.Compare
-	for _, p := range s.admission {
-		if err := p.Admit(ctx, a); err != nil {
-			return nil, err
-		}
+	if err := s.admission.Admit(ctx, a); err != nil {
+		return nil, err
 	}
 	if a.Operation == admission.Create && a.Pin != nil {
 		rev, _ := strconv.ParseInt(a.Pin.GetResourceVersion(), 10, 64)
@@ -284,11 +288,14 @@ func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Obj
 	if t.adjust != nil {
 		t.adjust(next)
 	}
-	attrs := admission.Attributes{Operation: admission.Update, Resource: r, Subresource: t.sub, Namespace: t.ns, Name: t.name, User: t.user, Object: next, Old: old, Warn: t.warn}
+	attrs := admission.Attributes{Operation: admission.Update, Resource: r, Subresource: t.sub, Namespace: t.ns, Name: t.name, User: t.user, Object: next, Old: old, DryRun: t.dryRun, Warn: t.warn}
 	if _, err := s.admit(ctx, &attrs); err != nil {
 		return nil, err
 	}
 	if err := s.validateUpdate(t, next, old); err != nil {
+		return nil, err
+	}
+	if err := s.admission.Validate(ctx, &attrs); err != nil {
 		return nil, err
 	}
 	if next.GetDeletionTimestamp() != nil && len(next.GetFinalizers()) == 0 && !stillHeld(next) {

@@ -15,7 +15,7 @@ import (
 // being deleted, and the deletion of the namespaces that a cluster cannot do without.
 type namespaceLifecycle struct{ c client.Reader }
 
-func (p namespaceLifecycle) Admit(ctx context.Context, a *Attributes) error {
+func (p namespaceLifecycle) admit(ctx context.Context, a *Attributes) error {
 	if a.Operation == Delete && a.Resource.GVK == corev1.SchemeGroupVersion.WithKind("Namespace") {
 		switch a.Name {
 		case metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic:

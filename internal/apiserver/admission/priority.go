@@ -14,11 +14,8 @@ import (
 // priority sets a pod's number from its class, or from the default class.
 type priority struct{ c client.Reader }
 
-func (p priority) Admit(ctx context.Context, a *Attributes) error {
-	pod, ok := creates[*corev1.Pod](a)
-	if !ok {
-		return nil
-	}
+func (p priority) admit(ctx context.Context, a *Attributes) error {
+	pod := a.Object.(*corev1.Pod)
 	class, err := p.class(ctx, pod.Spec.PriorityClassName)
 	if err != nil {
 		if apierrors.IsNotFound(err) {

@@ -19,11 +19,8 @@ type serviceAccount struct{ c client.Reader }
 
 const tokenMountPath = "/var/run/secrets/kubernetes.io/serviceaccount"
 
-func (p serviceAccount) Admit(ctx context.Context, a *Attributes) error {
-	pod, ok := creates[*corev1.Pod](a)
-	if !ok {
-		return nil
-	}
+func (p serviceAccount) admit(ctx context.Context, a *Attributes) error {
+	pod := a.Object.(*corev1.Pod)
 	if _, mirror := pod.Annotations[corev1.MirrorPodAnnotationKey]; mirror {
 		if pod.Spec.ServiceAccountName != "" {
 			return apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("a mirror pod may not reference service accounts"))

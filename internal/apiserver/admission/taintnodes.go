@@ -8,13 +8,8 @@ import (
 )
 
 // taintNodesByCondition keeps pods off a new node until it is known to be ready.
-type taintNodesByCondition struct{}
-
-func (taintNodesByCondition) Admit(_ context.Context, a *Attributes) error {
-	node, ok := creates[*corev1.Node](a)
-	if !ok {
-		return nil
-	}
+func taintNodesByCondition(_ context.Context, a *Attributes) error {
+	node := a.Object.(*corev1.Node)
 	if !slices.ContainsFunc(node.Spec.Taints, func(t corev1.Taint) bool { return t.Key == corev1.TaintNodeNotReady }) {
 		node.Spec.Taints = append(node.Spec.Taints, corev1.Taint{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule})
 	}

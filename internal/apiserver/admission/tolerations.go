@@ -8,16 +8,8 @@ import (
 
 // defaultTolerationSeconds lets a pod stay for 300 s on a node that went away,
 // unless the pod says otherwise.
-type defaultTolerationSeconds struct{}
-
-func (defaultTolerationSeconds) Admit(_ context.Context, a *Attributes) error {
-	if a.Subresource != "" || a.Operation == Delete {
-		return nil
-	}
-	pod, ok := a.Object.(*corev1.Pod)
-	if !ok {
-		return nil
-	}
+func defaultTolerationSeconds(_ context.Context, a *Attributes) error {
+	pod := a.Object.(*corev1.Pod)
 	notReady, unreachable := true, true
 	for _, t := range pod.Spec.Tolerations {
 		if t.Effect != "" && t.Effect != corev1.TaintEffectNoExecute {
