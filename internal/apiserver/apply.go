@@ -95,12 +95,7 @@ func kindFor(r *api.Resource, sub string) managedfields.Kind {
 	if r.Default != nil {
 		k.Default = func(o runtime.Object) { r.Default(o.(api.Object)) }
 	}
-	switch {
-	case sub == "status":
-		k.Ignored = []string{"spec"}
-	case r.Status != nil:
-		k.Ignored = []string{"status"}
-	}
+	k.Ignored = ignored(r, sub)
 	return k
 }
 

@@ -258,7 +258,6 @@ func decodeDeleteOptions(r *http.Request) (metav1.DeleteOptions, error) {
 	return o, nil
 }
 
-
 func unmarshalUnstructured(b []byte, u *unstructured.Unstructured) error {
 	return kjson.UnmarshalCaseSensitivePreserveInts(b, &u.Object)
 }

@@ -47,7 +47,7 @@ func (s *Server) track(t *target, next, old api.Object) {
 		next.SetManagedFields(old.GetManagedFields())
 		return
 	}
-	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: sub, Time: s.now()}
+	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: sub, Time: s.now(), Ignored: ignored(t.res, sub)}
 	if old == nil {
 		managedfields.Update(next, nil, w)
 		return
@@ -74,3 +74,18 @@ func (s *Server) onlyTimes(t *target, probe, cur *entry) bool {
 	return err == nil && string(again.value) == string(cur.value)
 }
 
+var (
+	notStatus = []string{"spec"}
+	notSpec   = []string{"status"}
+)
+
+// ignored are the top-level fields that a write of the subresource cannot set.
+func ignored(r *api.Resource, sub string) []string {
+	switch {
+	case sub == "status":
+		return notStatus
+	case sub == "" && r.Status != nil:
+		return notSpec
+	}
+	return nil
+}

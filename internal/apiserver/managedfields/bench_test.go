@@ -55,6 +55,6 @@ func BenchmarkPodStatus(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		next.Status.Conditions[1].LastTransitionTime = metav1.Unix(int64(1000+i), 0)
 		next.ManagedFields = nil
-		Update(next, running, Write{Manager: "kubelet", APIVersion: "v1", Subresource: "status", Time: time.Unix(3, 0)})
+		Update(next, running, Write{Manager: "kubelet", APIVersion: "v1", Subresource: "status", Time: time.Unix(3, 0), Ignored: []string{"spec"}})
 	}
 }

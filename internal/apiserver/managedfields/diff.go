@@ -1,12 +1,15 @@
 package managedfields
 
 import (
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/skiff-k8s/skiff/internal/api/schema"
@@ -158,9 +161,12 @@ func (d *difference) add(element string, of difference) {
 	}
 }
 
-func compareStruct(t *schema.Type, l, r reflect.Value) (d difference) {
+func compareStruct(t *schema.Type, l, r reflect.Value, skip ...string) (d difference) {
 	for i := range t.Fields {
 		f := &t.Fields[i]
+		if f.Name == "managedFields" || len(skip) > 0 && slices.Contains(skip, f.Name) {
+			continue
+		}
 		var lf, rf reflect.Value
 		if l.IsValid() {
 			if v := at(l, f.Index); present(f, v) {
@@ -181,6 +187,12 @@ func compareStruct(t *schema.Type, l, r reflect.Value) (d difference) {
 }
 
 func compareMap(t *schema.Type, l, r reflect.Value) (d difference) {
+	if l.IsValid() && r.IsValid() {
+		// Labels and the like rarely change: the common answer comes first.
+		if lm, ok := l.Interface().(map[string]string); ok && maps.Equal(lm, r.Interface().(map[string]string)) {
+			return d
+		}
+	}
 	keys := make([]string, 0, length(l)+length(r))
 	for _, m := range []reflect.Value{l, r} {
 		if m.IsValid() {
@@ -216,6 +228,11 @@ type item struct {
 }
 
 func compareList(t *schema.Type, l, r reflect.Value) (d difference) {
+	if l.IsValid() && r.IsValid() && l.Len() == r.Len() {
+		if d, ok := compareAligned(t, l, r); ok {
+			return d
+		}
+	}
 	items := make([]item, 0, length(l)+length(r))
 	var buf []byte
 	for side, list := range []reflect.Value{l, r} {
@@ -242,6 +259,46 @@ func compareList(t *schema.Type, l, r reflect.Value) (d difference) {
 		items = items[n:]
 	}
 	return d
+}
+
+// compareAligned compares two lists that have the same items in the same places,
+// as they mostly do; false when they have not, or when an item is there twice.
+func compareAligned(t *schema.Type, l, r reflect.Value) (difference, bool) {
+	var d difference
+	var space [512]byte
+	keys, starts := space[:0], make([]int, 0, 16)
+	for i := range l.Len() {
+		start, ok := len(keys), false
+		if keys, ok = element(keys, t, deref(l.Index(i))); !ok {
+			return d, false
+		}
+		end := len(keys)
+		if keys, ok = element(keys, t, deref(r.Index(i))); !ok || string(keys[start:end]) != string(keys[end:]) {
+			return d, false
+		}
+		keys = keys[:end]
+		for j, from := range starts {
+			to := start
+			if j+1 < len(starts) {
+				to = starts[j+1]
+			}
+			if string(keys[from:to]) == string(keys[start:end]) {
+				return d, false
+			}
+		}
+		starts = append(starts, start)
+		if of := compare(t.Elem, l.Index(i), r.Index(i)); of.set != nil || of.removed != nil {
+			d.add(string(keys[start:end]), of)
+		}
+	}
+	byElement := func(a, b child) int { return strings.Compare(a.element, b.element) }
+	if d.set != nil {
+		slices.SortFunc(d.set.children, byElement)
+	}
+	if d.removed != nil {
+		slices.SortFunc(d.removed.children, byElement)
+	}
+	return d, true
 }
 
 // compareItems compares the items with one element. Items that occur twice are one value together.
@@ -363,6 +420,21 @@ func equal(l, r reflect.Value) bool {
 		return l.Float() == r.Float()
 	case isNull(l) != isNull(r):
 		return false
+	}
+	// What comes by address costs no allocation.
+	if l.CanAddr() && r.CanAddr() {
+		switch a := l.Addr().Interface().(type) {
+		case *metav1.Time:
+			return a.Equal(r.Addr().Interface().(*metav1.Time))
+		case *metav1.MicroTime:
+			return a.Equal(r.Addr().Interface().(*metav1.MicroTime))
+		case *resource.Quantity:
+			return a.Cmp(*r.Addr().Interface().(*resource.Quantity)) == 0
+		case *intstr.IntOrString:
+			return *a == *r.Addr().Interface().(*intstr.IntOrString)
+		case *[]string:
+			return slices.Equal(*a, *r.Addr().Interface().(*[]string))
+		}
 	}
 	return equality.Semantic.DeepEqual(l.Interface(), r.Interface())
 }

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"sigs.k8s.io/randfill"
@@ -19,13 +19,16 @@ import (
 )
 
 func filler(seed int64) *randfill.Filler {
-	return randfill.NewWithSeed(seed).NilChance(0.5).NumElements(0, 3).MaxDepth(12).Funcs(
+	return randfill.NewWithSeed(seed).NilChance(0.5).NumElements(1, 3).MaxDepth(12).Funcs(
 		func(q *resource.Quantity, c randfill.Continue) { *q = resource.MustParse(fmt.Sprint(c.Intn(3))) },
 		func(t *metav1.Time, c randfill.Continue) { *t = metav1.Unix(int64(c.Intn(3)), 0) },
 		func(t *metav1.MicroTime, c randfill.Continue) { t.Time = time.Unix(int64(c.Intn(3)), 0) },
 		func(s *intstr.IntOrString, c randfill.Continue) { *s = intstr.FromInt32(int32(c.Intn(3))) },
-		func(r *runtime.RawExtension, c randfill.Continue) { r.Raw = []byte(fmt.Sprintf(`{"a":{"b":%d}}`, c.Intn(3))) },
+		func(r *runtime.RawExtension, c randfill.Continue) {
+			r.Raw = []byte(fmt.Sprintf(`{"a":{"b":%d}}`, c.Intn(3)))
+		},
 		func(s *string, c randfill.Continue) { *s = []string{"", "a", "b", "c\"d", "é"}[c.Intn(5)] },
+		func(es *[]metav1.ManagedFieldsEntry, _ randfill.Continue) { *es = nil },
 		func(f *metav1.FieldsV1, c randfill.Continue) { f.Raw = []byte("{}") },
 	)
 }

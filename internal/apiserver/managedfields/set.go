@@ -14,6 +14,7 @@
 package managedfields
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"slices"
@@ -111,14 +112,14 @@ func touches(raw []byte, o *set) bool {
 }
 
 func containsKey(raw []byte, element string) bool {
-	text := string(raw)
+	key := []byte(element)
 	for at := 0; ; {
-		i := strings.Index(text[at:], element)
+		i := bytes.Index(raw[at:], key)
 		if i < 0 {
 			return false
 		}
 		i += at
-		if i > 0 && text[i-1] == '"' && i+len(element) < len(text) && text[i+len(element)] == '"' {
+		if i > 0 && raw[i-1] == '"' && i+len(element) < len(raw) && raw[i+len(element)] == '"' {
 			return true
 		}
 		at = i + 1
@@ -192,7 +193,7 @@ const maxDepth = 256
 
 // decode reads FieldsV1 JSON. Elements of kinds that we do not know are dropped.
 func decode(raw []byte) (*set, error) {
-	d := decoder{b: raw}
+	d := decoder{b: raw, text: string(raw)}
 	s, err := d.set(0)
 	if err != nil {
 		return nil, err
@@ -206,8 +207,20 @@ func decode(raw []byte) (*set, error) {
 }
 
 type decoder struct {
-	b  []byte
-	at int
+	b    []byte
+	at   int
+	text string // b once more: elements without escapes are parts of it
+	sets []set  // to be handed out
+}
+
+// newSet hands out sets from one allocation.
+func (d *decoder) newSet() *set {
+	if len(d.sets) == 0 {
+		d.sets = make([]set, max(8, len(d.b)/32))
+	}
+	s := &d.sets[0]
+	d.sets = d.sets[1:]
+	return s
 }
 
 func (d *decoder) space() {
@@ -229,13 +242,13 @@ func (d *decoder) set(depth int) (*set, error) {
 	if depth > maxDepth || !d.take('{') {
 		return nil, errFields
 	}
-	s := &set{}
+	s := d.newSet()
 	sorted := true
 	for first := true; !d.take('}'); first = false {
 		if !first && !d.take(',') {
 			return nil, errFields
 		}
-		element, err := d.text()
+		element, err := d.element()
 		if err != nil || !d.take(':') {
 			return nil, errFields
 		}
@@ -273,8 +286,8 @@ func (d *decoder) set(depth int) (*set, error) {
 	return s, nil
 }
 
-// text reads a string. Elements that carry values are brought into one form, so that they compare as text.
-func (d *decoder) text() (string, error) {
+// element reads a string. Elements that carry values are brought into one form, so that they compare as text.
+func (d *decoder) element() (string, error) {
 	d.space()
 	if d.at >= len(d.b) || d.b[d.at] != '"' {
 		return "", errFields
@@ -286,19 +299,46 @@ func (d *decoder) text() (string, error) {
 			escaped = true
 			d.at++
 		case '"':
-			raw := d.b[start:d.at]
+			end := d.at
 			d.at++
 			if !escaped {
-				return string(raw), nil
+				return d.text[start:end], nil
 			}
-			var s string
-			if err := json.Unmarshal(d.b[start-1:d.at], &s); err != nil {
-				return "", errFields
-			}
-			return canonical(s)
+			return unquote(d.text[start:end])
 		}
 	}
 	return "", errFields
+}
+
+// unquote resolves the escapes of a JSON string. Quotes and backslashes are what keys have.
+func unquote(s string) (string, error) {
+	var space [256]byte
+	b, plain := space[:0], true
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' {
+			b = append(b, s[i])
+			continue
+		}
+		if i++; i == len(s) {
+			return "", errFields
+		}
+		switch s[i] {
+		case '"':
+			b = append(b, '"')
+		case '\\', '/', 'b', 'f', 'n', 'r', 't', 'u':
+			plain = false
+		default:
+			return "", errFields
+		}
+	}
+	if plain {
+		return string(b), nil
+	}
+	var out string
+	if err := json.Unmarshal([]byte(`"`+s+`"`), &out); err != nil {
+		return "", errFields
+	}
+	return canonical(out)
 }
 
 func canonical(element string) (string, error) {

@@ -24,6 +24,8 @@ type Write struct {
 	APIVersion  string // of the paths
 	Subresource string
 	Time        time.Time
+	// Ignored are the top-level fields that this write cannot set.
+	Ignored []string
 }
 
 func (w *Write) isOf(e *metav1.ManagedFieldsEntry) bool {
@@ -56,8 +58,9 @@ func Update(next, old Object, w Write) {
 	next.SetManagedFields(nil)
 	r := reflect.ValueOf(next)
 	t := schema.Of(r.Type())
-	d := compare(t, valueOf(old, t), r.Elem())
+	d := compareStruct(t, valueOf(old, t), r.Elem(), w.Ignored...)
 	strip(d.set)
+	strip(d.removed)
 	if d.set.empty() && d.removed.empty() {
 		next.SetManagedFields(entries)
 		return
