@@ -2,7 +2,6 @@ package admission
 
 import (
 	"context"
-	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
@@ -11,15 +10,27 @@ import (
 	"github.com/skiff-k8s/skiff/internal/client"
 )
 
-// priority sets a pod's number from its class, or from the default class.
+// priority sets a pod's number from its class, or from the default class, and
+// keeps the default class the only one.
 type priority struct{ c client.Reader }
 
 func (p priority) admit(ctx context.Context, a *Attributes) error {
 	pod := a.Object.(*corev1.Pod)
+	if a.Operation == Update {
+		// Clients that do not know the fields send them empty.
+		old := a.Old.(*corev1.Pod)
+		if pod.Spec.Priority == nil {
+			pod.Spec.Priority = old.Spec.Priority
+		}
+		if pod.Spec.PreemptionPolicy == nil {
+			pod.Spec.PreemptionPolicy = old.Spec.PreemptionPolicy
+		}
+		return nil
+	}
 	class, err := p.class(ctx, pod.Spec.PriorityClassName)
 	if err != nil {
 		if apierrors.IsNotFound(err) {
-			return apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("no PriorityClass with name %s was found", pod.Spec.PriorityClassName))
+			return a.forbidden("no PriorityClass with name %s was found", pod.Spec.PriorityClassName)
 		}
 		return err
 	}
@@ -33,11 +44,27 @@ func (p priority) admit(ctx context.Context, a *Attributes) error {
 		}
 	}
 	if pod.Spec.Priority != nil && *pod.Spec.Priority != value {
-		return apierrors.NewForbidden(a.Resource.GroupResource(), a.Name, fmt.Errorf("the integer value of priority (%d) must not be provided in pod spec; priority admission controller computed %d from the given PriorityClass name", *pod.Spec.Priority, value))
+		return a.forbidden("the integer value of priority (%d) must not be provided in pod spec; priority admission controller computed %d from the given PriorityClass name", *pod.Spec.Priority, value)
 	}
-	pod.Spec.Priority = &value
-	if pod.Spec.PreemptionPolicy == nil {
-		pod.Spec.PreemptionPolicy = &policy
+	if pod.Spec.PreemptionPolicy != nil && *pod.Spec.PreemptionPolicy != policy {
+		return a.forbidden("the string value of PreemptionPolicy (%s) must not be provided in pod spec; priority admission controller computed %s from the given PriorityClass name", *pod.Spec.PreemptionPolicy, policy)
+	}
+	pod.Spec.Priority, pod.Spec.PreemptionPolicy = &value, &policy
+	return nil
+}
+
+// validate looks at classes: one of them at most is the default.
+func (p priority) validate(ctx context.Context, a *Attributes) error {
+	class := a.Object.(*schedulingv1.PriorityClass)
+	if !class.GlobalDefault {
+		return nil
+	}
+	have, err := p.class(ctx, "")
+	if err != nil {
+		return err
+	}
+	if have != nil && (a.Operation == Create || have.Name != class.Name) {
+		return a.forbidden("PriorityClass %v is already marked as default. Only one default can exist", have.Name)
 	}
 	return nil
 }
