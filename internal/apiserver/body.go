@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"mime"
@@ -52,7 +53,7 @@ func readBody(r *http.Request) ([]byte, error) {
 	if r.ContentLength > maxBody {
 		return nil, tooLarge()
 	}
-	b, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	b, err := readUpTo(r.Body, max(0, r.ContentLength), maxBody+1)
 	if err != nil {
 		return nil, apierrors.NewBadRequest("the request body could not be read: " + err.Error())
 	}
@@ -60,6 +61,14 @@ func readBody(r *http.Request) ([]byte, error) {
 		return nil, tooLarge()
 	}
 	return b, nil
+}
+
+// readUpTo reads at most limit bytes; size is how many are announced.
+func readUpTo(r io.Reader, size, limit int64) ([]byte, error) {
+	// One byte more, to see the end without growing.
+	b := bytes.NewBuffer(make([]byte, 0, min(size, 64<<10)+bytes.MinRead))
+	_, err := b.ReadFrom(io.LimitReader(r, limit))
+	return b.Bytes(), err
 }
 
 func tooLarge() error {

@@ -233,7 +233,13 @@ func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, x *exchange
 		return apierrors.NewInvalid(res.GVK.GroupKind(), t.name, field.ErrorList{
 			field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")})
 	}
-	e, err := s.update(r.Context(), t, o.GetUID(), func(api.Object) (api.Object, error) { return o.DeepCopyObject().(api.Object), nil })
+	e, err := s.update(r.Context(), t, o.GetUID(), func(api.Object) (api.Object, error) {
+		if rv := o.GetResourceVersion(); rv != "" && rv != "0" {
+			// There is one attempt only: what was read may be used up.
+			return o, nil
+		}
+		return o.DeepCopyObject().(api.Object), nil
+	})
 	if err != nil {
 		return err
 	}
