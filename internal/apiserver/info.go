@@ -52,10 +52,12 @@ func proxying(sub string) bool { return sub == "proxy" }
 // segments or steps upwards in it: an object has one path.
 func parseInfo(r *http.Request) *info {
 	i := &info{path: r.URL.Path, verb: strings.ToLower(r.Method)}
-	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	whole := strings.Split(strings.TrimPrefix(r.URL.Path, "/"), "/")
+	parts := whole
 	if n := len(parts); parts[n-1] == "" {
 		parts = parts[:n-1]
 	}
+	count := len(parts)
 	switch {
 	case len(parts) >= 3 && parts[0] == "api" && clean(parts[:2]):
 		i.version, parts = parts[1], parts[2:]
@@ -87,13 +89,11 @@ func parseInfo(r *http.Request) *info {
 	}
 	if len(parts) > 2 {
 		i.sub = parts[2]
-		i.rest = strings.Join(parts[3:], "/")
 		if len(parts) > 3 && !proxying(i.sub) || watch {
 			return other
 		}
-		if strings.HasSuffix(r.URL.Path, "/") && proxying(i.sub) {
-			i.rest += "/"
-		}
+		// Whoever is behind a proxy gets the slashes as they are.
+		i.rest = strings.Join(whole[count-len(parts)+3:], "/")
 	}
 	i.resourceRequest = true
 	i.verb = verbOf(r.Method, i.name != "", i.name == "" && wantsWatch(r.URL.Query()))
@@ -171,12 +171,15 @@ func verbOf(method string, named, watch bool) string {
 }
 
 // placed refuses paths that the resource does not have: cluster-wide kinds below a
-// namespace (CVE-2019-11247), objects without theirs, writes to all namespaces at once.
+// namespace (CVE-2019-11247), objects without theirs, writes to
+// all namespaces at once, changes of no object in particular.
 func (x *exchange) placed(r *http.Request, res *api.Resource) error {
 	switch {
 	case !res.Namespaced && x.ns != "" && x.resource != "namespaces", res.Namespaced && x.ns == "" && x.name != "":
 		return pathNotFound()
 	case x.verb == "watch" && r.Method != http.MethodGet:
+		return notAllowed(x)
+	case x.name == "" && (x.verb == "update" || x.verb == "patch"):
 		return notAllowed(x)
 	case res.Namespaced && x.ns == "" && (x.verb == "create" || x.verb == "deletecollection"):
 		return notAllowed(x)
