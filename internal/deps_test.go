@@ -41,6 +41,7 @@ var allowed = map[string][]string{
 	"github.com/miekg/dns":             {"dns"},
 	"github.com/containerd/containerd": {"runtime"},
 	"github.com/tidwall/btree":         {"store", "apiserver"},
+	"k8s.io/pod-security-admission":    {"apiserver"},
 	"k8s.io/kubernetes":                nil,
 	"html/template":                    nil,
 	"text/template":                    nil,

@@ -6,16 +6,30 @@ func NewChain(c Config) *Chain {
 	if c.Authorizer == nil {
 		c.Authorizer = administrators{}
 	}
+	security := newPodSecurity(r, c.PodSecurity)
+	sign := signer{c.Authorizer}
 	return newChain([]plugin{
+		{name: "CertificateRequester", on: []string{"CREATE certificatesigningrequests.certificates.k8s.io"}, admit: certificateRequester},
 		{name: "NamespaceLifecycle", on: []string{"CREATE *", "DELETE namespaces"}, admit: namespaceLifecycle{r}.admit},
 		{name: "LimitRanger", on: []string{"CREATE pods"}, admit: limitRanger{r}.admit},
 		{name: "LimitRanger", on: []string{"CREATE,UPDATE persistentvolumeclaims", "CREATE pods", "UPDATE pods/resize"}, validate: limitRanger{r}.validate},
 		{name: "ServiceAccount", on: []string{"CREATE pods"}, admit: serviceAccount{r}.admit},
 		{name: "ServiceAccount", on: []string{"CREATE pods", "UPDATE pods/ephemeralcontainers"}, validate: serviceAccount{r}.validate},
 		{name: "TaintNodesByCondition", on: []string{"CREATE nodes"}, admit: taintNodesByCondition},
+		{name: "PodSecurity", on: []string{"CREATE,UPDATE pods", "UPDATE pods/ephemeralcontainers pods/resize"}, validate: security.pod},
+		{name: "PodSecurity", on: []string{"CREATE,UPDATE replicationcontrollers podtemplates replicasets.apps deployments.apps daemonsets.apps statefulsets.apps jobs.batch cronjobs.batch"}, validate: security.workload},
+		{name: "PodSecurity", on: []string{"CREATE,UPDATE namespaces"}, validate: security.namespace},
 		{name: "Priority", on: []string{"CREATE,UPDATE pods"}, admit: priority{r}.admit},
 		{name: "Priority", on: []string{"CREATE,UPDATE priorityclasses.scheduling.k8s.io"}, validate: priority{r}.validate},
 		{name: "DefaultTolerationSeconds", on: []string{"CREATE,UPDATE pods"}, admit: defaultTolerationSeconds},
+		{name: "DefaultStorageClass", on: []string{"CREATE persistentvolumeclaims"}, admit: defaultStorageClass{r}.admit},
+		{name: "PersistentVolumeClaimResize", on: []string{"UPDATE persistentvolumeclaims"}, validate: claimResize{r}.validate},
 		{name: "RuntimeClass", on: []string{"CREATE pods"}, admit: runtimeClass{r}.admit, validate: runtimeClass{r}.validate},
+		{name: "CertificateApproval", on: []string{"UPDATE certificatesigningrequests.certificates.k8s.io/approval"}, validate: sign.approval},
+		{name: "CertificateSigning", on: []string{"UPDATE certificatesigningrequests.certificates.k8s.io/status podcertificaterequests.certificates.k8s.io/status"}, validate: sign.signing},
+		{name: "ClusterTrustBundleAttest", on: []string{"CREATE,UPDATE clustertrustbundles.certificates.k8s.io"}, validate: sign.attest},
+		{name: "CertificateSubjectRestriction", on: []string{"CREATE certificatesigningrequests.certificates.k8s.io"}, validate: certificateSubject},
+		{name: "DefaultIngressClass", on: []string{"CREATE ingresses.networking.k8s.io"}, admit: defaultIngressClass{r}.admit},
+		{name: "PodTopologyLabels", on: []string{"UPDATE pods/binding"}, admit: podTopologyLabels{r}.admit},
 	})
 }
