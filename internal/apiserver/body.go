@@ -2,11 +2,14 @@ package apiserver
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/skiff-k8s/skiff/internal/api/all"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -47,20 +50,39 @@ func fieldValidationOf(v string) fieldValidation {
 
 // readBody reads the whole body, within bounds.
 func readBody(r *http.Request) ([]byte, error) {
-	if r.Body == nil {
+	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
+	}
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return nil, unsupportedEncoding(e)
 	}
 	if r.ContentLength > maxBody {
 		return nil, tooLarge()
 	}
+	// Senders of a byte a minute must not hold a request open. Errors only mean
+	// that this connection knows no deadlines.
+	x := exchangeOf(r)
+	x.readBy(time.Now().Add(bodyTimeout))
 	b, err := readUpTo(r.Body, max(0, r.ContentLength), maxBody+1)
-	if err != nil {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, apierrors.NewTimeoutError("the request body did not arrive in time", 0)
+	case err != nil:
 		return nil, apierrors.NewBadRequest("the request body could not be read: " + err.Error())
-	}
-	if len(b) > maxBody {
+	case len(b) > maxBody:
 		return nil, tooLarge()
 	}
+	x.readBy(time.Time{})
 	return b, nil
+}
+
+// bodyTimeout is how long a body may take.
+const bodyTimeout = time.Minute
+
+// unsupportedEncoding refuses compressed bodies: a small one can be a large one.
+func unsupportedEncoding(have string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
+		Message: fmt.Sprintf("the body of the request is encoded as %q: bodies are accepted as they are", have)}}
 }
 
 // readUpTo reads at most limit bytes; size is how many are announced.
@@ -207,10 +229,17 @@ func cannotBeHandled(gvk schema.GroupVersionKind, err error) error {
 }
 
 func unrecognized(gvk schema.GroupVersionKind, err error, b []byte) error {
-	// compat: the start of the body is shown in hexadecimal.
-	text := fmt.Sprintf("%x", b)
+	// compat: the start of what is not JSON is shown in hexadecimal.
+	head, more := b, ""
 	if len(b) > 30 {
-		text = fmt.Sprintf("%x ...", b[:30])
+		head, more = b[:30], " ..."
+	}
+	text := fmt.Sprintf("%x", head) + more
+	switch {
+	case len(b) == 0:
+		text = "<empty>"
+	case b[0] == '{':
+		text = string(head) + more
 	}
 	return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", gvk.Kind, err, text))
 }

@@ -3,7 +3,6 @@ package apiserver
 import (
 	"context"
 	"crypto/tls"
-	"encoding/base64"
 	"fmt"
 	"net"
 	"net/http"
@@ -308,20 +307,6 @@ func (s *Server) proxyTo(w http.ResponseWriter, r *http.Request, x *exchange, sc
 	}
 	p.ServeHTTP(w, r)
 	return nil
-}
-
-// webSocketToken finds the bearer token that browsers send as a subprotocol.
-func webSocketToken(r *http.Request) (string, bool) {
-	const prefix = "base64url.bearer.authorization.k8s.io."
-	for _, h := range r.Header.Values("Sec-Websocket-Protocol") {
-		for _, p := range strings.Split(h, ",") {
-			if enc, ok := strings.CutPrefix(strings.TrimSpace(p), prefix); ok {
-				b, err := base64.RawURLEncoding.DecodeString(enc)
-				return string(b), err == nil
-			}
-		}
-	}
-	return "", false
 }
 
 // insecureTLS is for backends behind the proxy subresource with scheme https: upstream does not verify them either.

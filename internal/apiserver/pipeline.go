@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +22,8 @@ type exchange struct {
 	user     *auth.User
 	warnings []string
 	accept   accepted
+	// readBy bounds the time for reading the body.
+	readBy func(time.Time) error
 }
 
 type exchangeKey struct{}
@@ -45,7 +48,7 @@ var stages = []stage{
 
 // ServeHTTP runs the stages.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{info: &info{}, accept: accepted{media: mediaJSON}}
+	x := &exchange{info: &info{}, accept: accepted{media: mediaJSON}, readBy: http.NewResponseController(w).SetReadDeadline}
 	defer func() {
 		p := recover()
 		if p == nil {
@@ -73,35 +76,6 @@ func (s *Server) stageInfo(_ http.ResponseWriter, r *http.Request, x *exchange) 
 	return nil
 }
 
-// stageAuthenticate finds out who asks: a client certificate, a bearer token, or nobody we know.
-func (s *Server) stageAuthenticate(_ http.ResponseWriter, r *http.Request, x *exchange) error {
-	if r.TLS != nil && len(r.TLS.VerifiedChains) > 0 {
-		x.user = auth.FromCertificate(r.TLS.VerifiedChains[0][0])
-		return nil
-	}
-	token, ok := bearerToken(r)
-	if !ok {
-		x.user = &auth.User{Name: "system:anonymous", Groups: []string{"system:unauthenticated"}}
-		return nil
-	}
-	u, err := s.tokenUser(r.Context(), token)
-	if err != nil {
-		return apierrors.NewUnauthorized("Unauthorized")
-	}
-	x.user = u
-	return nil
-}
-
-// bearerToken finds a token in the Authorization header, or, where browsers
-// cannot set that, in the WebSocket's subprotocols.
-func bearerToken(r *http.Request) (string, bool) {
-	if h := r.Header.Get("Authorization"); h != "" {
-		scheme, token, _ := strings.Cut(h, " ")
-		return strings.TrimSpace(token), strings.EqualFold(scheme, "bearer")
-	}
-	return webSocketToken(r)
-}
-
 // stageAuthorize admits administrators to everything, everybody to what is
 // public and whoever is known to discovery.
 func (s *Server) stageAuthorize(_ http.ResponseWriter, r *http.Request, x *exchange) error {
@@ -109,10 +83,11 @@ func (s *Server) stageAuthorize(_ http.ResponseWriter, r *http.Request, x *excha
 		return nil
 	}
 	if !x.resourceRequest {
-		public := []string{"/healthz", "/livez", "/readyz", "/version"}
+		// What system:public-info-viewer and system:discovery may read.
+		public := []string{"/healthz", "/livez", "/readyz", "/version", "/version/"}
 		known := []string{"/api", "/apis", "/openapi"}
 		at := func(p string) bool { return x.path == p || strings.HasPrefix(x.path, p+"/") }
-		if r.Method == http.MethodGet && (slices.ContainsFunc(public, at) || x.user.In(auth.GroupAuthenticated) && slices.ContainsFunc(known, at)) {
+		if r.Method == http.MethodGet && (slices.Contains(public, x.path) || x.user.In(auth.GroupAuthenticated) && slices.ContainsFunc(known, at)) {
 			return nil
 		}
 		return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden,

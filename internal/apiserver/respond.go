@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -131,8 +130,8 @@ func (s *Server) writeJSON(w http.ResponseWriter, x *exchange, code int, b []byt
 // headers sets the content type and the warnings.
 func (s *Server) headers(w http.ResponseWriter, x *exchange, media string) {
 	w.Header().Set("Content-Type", media)
-	for _, text := range x.warnings {
-		w.Header().Add("Warning", "299 - "+strconv.Quote(strings.ToValidUTF8(text, "?")))
+	for _, v := range warningHeaders(x.warnings) {
+		w.Header().Add("Warning", v)
 	}
 }
 
