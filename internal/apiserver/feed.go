@@ -176,3 +176,10 @@ func (f *feed) wait(ctx context.Context, rev int64) error {
 		return ctx.Err()
 	}
 }
+
+// health is what the feed failed of, if it did.
+func (f *feed) health() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
+}

@@ -290,7 +290,15 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, x *exchange, 
 	if err != nil {
 		return err
 	}
-	meta := metav1.ListMeta{ResourceVersion: revText(p.rev), Continue: p.cont, RemainingItemCount: p.left}
+	return s.writePage(w, r, x, res, p)
+}
+
+// writePage answers with a list in the form that was negotiated.
+func (s *Server) writePage(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource, p *page) error {
+	meta := metav1.ListMeta{Continue: p.cont, RemainingItemCount: p.left}
+	if p.rev > 0 {
+		meta.ResourceVersion = revText(p.rev)
+	}
 	switch x.accept.as {
 	case "Table":
 		t, err := tableOf(res, p.entries, meta.ResourceVersion, includeObject(r), true)

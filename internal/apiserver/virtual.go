@@ -19,6 +19,9 @@ import (
 
 // serveVirtual answers the kinds that are questions: they are posted, answered and never stored.
 func (s *Server) serveVirtual(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	if res.GVK.Kind == "ComponentStatus" {
+		return s.serveComponentStatus(w, r, x, res)
+	}
 	if x.verb != "create" || x.name != "" {
 		return notAllowed(x)
 	}

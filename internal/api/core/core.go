@@ -7,6 +7,7 @@ import "github.com/skiff-k8s/skiff/internal/api"
 func Rows() []*api.Resource {
 	return []*api.Resource{
 		Binding.Row(),
+		ComponentStatus.Row(),
 		ConfigMap.Row(),
 		Endpoints.Row(),
 		Event.Row(),
