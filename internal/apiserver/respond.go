@@ -35,9 +35,11 @@ func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange,
 		s.headers(w, x, mediaProtobuf)
 		w.Header().Set("Content-Length", strconv.Itoa(size))
 		w.WriteHeader(code)
-		b := make([]byte, 0, size)
-		b = append(append(append(b, head...), e.raw...), e.suffix...)
-		w.Write(append(b, 0x1a, 0, 0x22, 0))
+		// The writer gathers: nothing is put together here.
+		w.Write(head)
+		w.Write(e.raw)
+		w.Write(e.suffix)
+		w.Write(protoTail)
 		return
 	}
 	if a.media == mediaCBOR {
@@ -51,6 +53,9 @@ func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	s.writeJSON(w, x, code, b)
 }
+
+// protoTail ends a protobuf envelope: contentEncoding and contentType, empty.
+var protoTail = []byte{0x1a, 0, 0x22, 0}
 
 // protoHead is the start of a protobuf envelope whose message has size bytes, and the size of the whole.
 func protoHead(gvk schema.GroupVersionKind, size int) ([]byte, int) {
