@@ -33,6 +33,7 @@ var (
 	seconds = flag.Int("seconds", 20, "how long to watch the node at rest")
 	clients = flag.Int("clients", 64, "concurrent clients")
 	writes  = flag.Int("writes", 20000, "objects to create")
+	pods    = flag.Int("pods", 10000, "pods that are only kept, listed and watched")
 	port    = flag.String("port", "16443", "port of the API server")
 )
 
@@ -94,6 +95,7 @@ func (b *bench) run(ctx context.Context) {
 	b.firstPod(ctx, c[0])
 	b.rest()
 	b.api(ctx, c)
+	b.many(ctx, c)
 	b.pods(ctx, c[0])
 }
 
