@@ -61,6 +61,7 @@ type Server struct {
 	watch     store.Watch
 	admission *admission.Chain
 	services  serviceAllocator
+	quotas    quotas
 	appliers  managedfields.Appliers
 	discovery discovery
 	openapi   openapi

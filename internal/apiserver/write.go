@@ -163,6 +163,11 @@ func (s *Server) insert(ctx context.Context, t target, txn store.Txn, o api.Obje
 		return nil, err
 	}
 	defer release()
+	charged, err := s.charge(ctx, t, &txn, o, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer charged()
 	e, err := newEntry(t.res, t.key(), o)
 	if err != nil {
 		return nil, apierrors.NewInternalError(err)
@@ -315,6 +320,11 @@ func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Obj
 	if bytes.Equal(probe.value, cur.value) || s.onlyTimes(&t, probe, cur) {
 		return cur, nil
 	}
+	charged, err := s.charge(ctx, t, &txn, next, old)
+	if err != nil {
+		return nil, err
+	}
+	defer charged()
 	if t.dryRun {
 		probe.publish(cur.rev)
 		return probe, nil

@@ -14,6 +14,10 @@ var ResourceQuota = api.Kind[corev1.ResourceQuota]{
 	Default:        defaultResourceQuota,
 	Validate:       validateResourceQuota,
 	ValidateUpdate: validateResourceQuotaUpdate,
+	// Every create asks for the quotas of its namespace.
+	Indexes: map[string]func(*corev1.ResourceQuota) []string{
+		"namespace": func(o *corev1.ResourceQuota) []string { return []string{o.Namespace} },
+	},
 	Columns: api.Columns[corev1.ResourceQuota]{
 		api.NameColumn[corev1.ResourceQuota](),
 		api.Text("Request", "Request represents a minimum amount of cpu/memory that a container may consume.", func(o *corev1.ResourceQuota) any { return quotaText(o, false) }),
