@@ -37,7 +37,11 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 		return s.serveConnect(w, r, x, res)
 	}
 	var err error
-	if x.accept, err = negotiate(r, objectForms); err != nil {
+	forms := objectForms
+	if res.Virtual && res.NewList == nil {
+		forms = nil // questions and answers have no columns
+	}
+	if x.accept, err = negotiate(r, forms); err != nil {
 		return err
 	}
 	if x.sub != "" {
