@@ -102,6 +102,9 @@ func kindFor(r *api.Resource, sub string) managedfields.Kind {
 // appliedConfiguration reads the body of an apply.
 func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation) (*unstructured.Unstructured, error) {
 	u := &unstructured.Unstructured{}
+	if err := checkAliases(data); err != nil {
+		return nil, err
+	}
 	j, err := yaml.YAMLToJSONStrict(data)
 	if err != nil {
 		if fv == strictFields {

@@ -130,6 +130,9 @@ func decodeBody(media string, b []byte, gvk schema.GroupVersionKind, into any, f
 		b = j
 	}
 	if media == mediaYAML {
+		if err := checkAliases(b); err != nil {
+			return err
+		}
 		j, err := yaml.YAMLToJSONStrict(b)
 		if err != nil {
 			// Duplicate keys are what the strict reading adds; what else is wrong is wrong without it too.
@@ -268,6 +271,9 @@ func decodeDeleteOptions(r *http.Request) (metav1.DeleteOptions, error) {
 		} else {
 			switch media {
 			case mediaYAML:
+				if err := checkAliases(b); err != nil {
+					return o, err
+				}
 				b, err = yaml.YAMLToJSON(b)
 			case mediaCBOR:
 				b, err = cborToJSON(b)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
@@ -20,9 +21,6 @@ import (
 	"github.com/skiff-k8s/skiff/internal/api"
 )
 
-// maxPatchOperations bounds a JSON patch, so that a small body cannot cost much.
-const maxPatchOperations = 10000
-
 // patch changes an object by a JSON, merge or strategic merge patch.
 func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data []byte, fv fieldValidation) (*entry, error) {
 	apply, err := patcher(pt, data, t.res.GVK, t.res.New())
@@ -32,6 +30,7 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 	if t.sub == "scale" {
 		return s.updateScale(ctx, t, func(old *scaleObject) error { return old.patch(apply) })
 	}
+	repeated := repeatedFields(data, fv)
 	return s.update(ctx, t, "", func(old api.Object) (api.Object, error) {
 		before, err := marshalJSON(old)
 		if err != nil {
@@ -44,13 +43,16 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		next := t.res.New()
 		strict, err := kjson.UnmarshalStrict(after, next)
 		if err != nil {
-			return nil, apierrors.NewInvalid(t.res.GVK.GroupKind(), t.name, field.ErrorList{field.Invalid(field.NewPath("patch"), string(data), err.Error())})
+			return nil, apierrors.NewInvalid(t.res.GVK.GroupKind(), t.name, field.ErrorList{field.Invalid(field.NewPath("patch"), shownPatch(t.res, data), err.Error())})
 		}
-		if err := judge(strict, t.res.GVK, fv, t.warn); err != nil {
+		if err := judge(append(repeated[:len(repeated):len(repeated)], strict...), t.res.GVK, fv, t.warn); err != nil {
 			return nil, err
 		}
 		if next.GetName() != old.GetName() {
 			return nil, apierrors.NewBadRequest("the name of the object (" + next.GetName() + ") does not match the name on the URL (" + old.GetName() + ")")
+		}
+		if ns := next.GetNamespace(); t.res.Namespaced && ns != "" && ns != old.GetNamespace() {
+			return nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 		}
 		// A patch that does not name a revision is tried anew when somebody was
 		// faster; one that does must meet that revision.
@@ -59,6 +61,27 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		}
 		return next, nil
 	})
+}
+
+// shownPatch is a patch as errors quote it: what is in Secrets is shown nowhere.
+func shownPatch(r *api.Resource, data []byte) string {
+	if r.GVR.Resource == "secrets" {
+		return "<redacted>"
+	}
+	return string(data)
+}
+
+// repeatedFields finds fields that are in the patch twice, where somebody wants to know.
+func repeatedFields(patch []byte, fv fieldValidation) []error {
+	if fv == ignoreFields {
+		return nil
+	}
+	var v any
+	strict, err := kjson.UnmarshalStrict(patch, &v)
+	if err != nil {
+		return nil
+	}
+	return strict
 }
 
 func namesVersion(patch []byte) bool {
@@ -81,7 +104,11 @@ func patcher(pt types.PatchType, data []byte, gvk schema.GroupVersionKind, like 
 		if len(p) > maxPatchOperations {
 			return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("The allowed maximum operations in a JSON patch is %d, got %d", maxPatchOperations, len(p)))
 		}
+		limitCopies()
 		return func(doc []byte) ([]byte, error) {
+			if err := checkShifts(len(p), data, doc); err != nil {
+				return nil, err
+			}
 			out, err := p.Apply(doc)
 			if err != nil {
 				return nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
@@ -106,7 +133,10 @@ func patcher(pt types.PatchType, data []byte, gvk schema.GroupVersionKind, like 
 			return nil, apierrors.NewBadRequest("error decoding patch: " + err.Error())
 		}
 		return func(doc []byte) ([]byte, error) {
-			out, err := strategicpatch.StrategicMergePatch(doc, data, like)
+			if err := checkLookups(probe, doc); err != nil {
+				return nil, err
+			}
+			out, err := strategicMerge(doc, data, like)
 			switch {
 			case err == nil:
 				return out, nil
@@ -117,6 +147,21 @@ func patcher(pt types.PatchType, data []byte, gvk schema.GroupVersionKind, like 
 		}, nil
 	}
 	return nil, unsupportedPatch(string(pt))
+}
+
+// strategicMerge is the library's, which panics where a patch has lists or maps for
+// the keys that elements are merged by.
+func strategicMerge(doc, data []byte, like any) (out []byte, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = fmt.Errorf("the patch does not fit the object: %w", p)
+		default:
+			panic(p)
+		}
+	}()
+	return strategicpatch.StrategicMergePatch(doc, data, like)
 }
 
 // unprocessable are patches in good form that cannot be carried out.
