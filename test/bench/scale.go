@@ -149,4 +149,3 @@ func (b *bench) fan(ctx context.Context, c []*kubernetes.Clientset) {
 	b.row(fmt.Sprintf("%d watchers, %d writes/s: delivery (watchers decode on the same %d cores)", watchers, fanRate, runtime.NumCPU()), "p50 %.2f ms, p99 %.2f ms, %.2f server CPU s for %d writes",
 		delays[len(delays)/2].Seconds()*1e3, delays[len(delays)*99/100].Seconds()*1e3, (cpu(b.pid) - used).Seconds(), fanWrites)
 }
-
