@@ -121,6 +121,11 @@ type Store interface {
 	// (0: after now). ErrCompacted when that history is gone, ErrFuture when rev
 	// is beyond the current revision.
 	Watch(ctx context.Context, from, to string, rev int64) (Watch, error)
+	// History returns what was written to keys in [from, to) after revision rev and up to
+	// revision until, the oldest first: without waiting, and a part of it at a time. Each batch
+	// is whole. The second result is the revision up to which it looked: go on from there.
+	// ErrCompacted when that history is gone, ErrFuture when rev or until has not happened yet.
+	History(ctx context.Context, from, to string, rev, until int64) ([]Batch, int64, error)
 	// Compact forgets history before rev: reads at older revisions fail with
 	// ErrCompacted. The state at rev and later stays. Compacting again at or below
 	// the compacted revision does nothing.

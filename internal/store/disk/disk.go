@@ -124,6 +124,13 @@ func (s *Store) Watch(_ context.Context, from, to string, rev int64) (store.Watc
 	return s.x.Watch(from, to, rev)
 }
 
+func (s *Store) History(ctx context.Context, from, to string, rev, until int64) ([]store.Batch, int64, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, 0, err
+	}
+	return s.x.History(from, to, rev, until)
+}
+
 func (s *Store) Revision() (current, compacted int64) { return s.x.Revision() }
 
 // Compact forgets history before rev.

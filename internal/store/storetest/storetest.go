@@ -18,7 +18,7 @@ import (
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for name, f := range map[string]func(*testing.T, store.Store){
 		"GetAndRange": getAndRange, "Transactions": transactions, "History": history, "Compaction": compaction,
-		"Watch": watch, "WatchFromThePast": watchPast, "WatchEnds": watchEnds, "Concurrent": concurrent,
+		"Watch": watch, "WatchFromThePast": watchPast, "WatchEnds": watchEnds, "HistoryOfRange": historyOfRange, "Concurrent": concurrent,
 		"Lazy": lazy, "Ref": ref, "OddKeysAndValues": odd, "Closed": closed, "Limits": limits,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,6 +212,58 @@ func watchPast(t *testing.T, s store.Store) {
 	}
 	if _, err := s.Watch(ctx(t), "", "\xff", 1000); !errors.Is(err, store.ErrFuture) {
 		t.Errorf("watch from the future: %v", err)
+	}
+}
+
+// historyOfRange reads the log of a range from every revision, in parts.
+func historyOfRange(t *testing.T, s store.Store) {
+	var want []string // of /r/, by revision
+	for i := range 2000 {
+		key := "/q/x"
+		if i%7 == 0 {
+			key = fmt.Sprintf("/r/%d", i%3)
+		}
+		rev := put(t, s, key, fmt.Sprint(i))
+		if strings.HasPrefix(key, "/r/") {
+			want = append(want, fmt.Sprintf("%d %s=%d", rev, key, i))
+		}
+	}
+	until, _ := s.Revision()
+	for _, rev := range []int64{1, 2, 3, 500, 1990, until - 1, until} {
+		var got []string
+		for at := rev; at < until; {
+			bs, seen, err := s.History(ctx(t), "/r/", "/r0", at, until)
+			if err != nil || seen <= at {
+				t.Fatalf("after %d: seen %d, %v", at, seen, err)
+			}
+			for _, b := range bs {
+				for _, ev := range b.Events {
+					got = append(got, fmt.Sprintf("%d %s=%s", b.Revision, ev.KV.Key, ev.KV.Value))
+				}
+			}
+			at = seen
+		}
+		later := slices.DeleteFunc(slices.Clone(want), func(w string) bool {
+			var r int64
+			fmt.Sscan(w, &r)
+			return r <= rev
+		})
+		if !slices.Equal(got, later) {
+			t.Errorf("after %d: got %d events, want %d", rev, len(got), len(later))
+		}
+	}
+	if _, _, err := s.History(ctx(t), "", "\xff", until, until+1); !errors.Is(err, store.ErrFuture) {
+		t.Errorf("until the future: %v", err)
+	}
+	if err := s.Compact(ctx(t), 1000); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.History(ctx(t), "", "\xff", 999, until); !errors.Is(err, store.ErrCompacted) {
+		t.Errorf("from what is compacted: %v", err)
+	}
+	bs, _, err := s.History(ctx(t), "", "\xff", 1000, until)
+	if err != nil || bs[0].Revision != 1001 || bs[0].Events[0].Prev == nil {
+		t.Errorf("from the oldest revision: %+v %v", bs, err)
 	}
 }
 
