@@ -12,7 +12,9 @@ cp "$here/dump.go.txt" "$work/main.go"
 cd "$work"
 go mod init dump
 go get "k8s.io/api@$version" "k8s.io/apimachinery@$version" "k8s.io/client-go@$version" \
-	"k8s.io/apiextensions-apiserver@$version" "k8s.io/kube-aggregator@$version" k8s.io/kube-openapi/cmd/openapi-gen
+	"k8s.io/apiextensions-apiserver@$version" "k8s.io/kube-aggregator@$version"
+# The generator of that release, not a later one.
+go get "k8s.io/kube-openapi/cmd/openapi-gen@$(go list -m -f '{{.Version}}' k8s.io/kube-openapi)"
 packages=$(cd "$(go list -m -f '{{.Dir}}' k8s.io/api)" && find . -name zz_generated.model_name.go | sed 's|^\./|k8s.io/api/|;s|/[^/]*$||' | sort)
 # The model names are methods of the types already: openapi-gen must not write any.
 go run k8s.io/kube-openapi/cmd/openapi-gen --go-header-file /dev/null --report-filename /dev/null \
