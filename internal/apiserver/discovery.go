@@ -218,7 +218,7 @@ func (s *Server) resourceDiscovery(group, version string) []apidiscoveryv2.APIRe
 
 // paths lists what there is, as the root of the server tells it.
 func (s *Server) paths() []string {
-	out := []string{"/api", "/apis", "/healthz", "/livez", "/openapi/v3", "/readyz", "/version"}
+	out := []string{"/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"}
 	groups, versions := s.groupVersions()
 	for _, g := range groups {
 		root := "/apis/" + g
