@@ -107,7 +107,7 @@ func (w *world) put(t testing.TB, r *api.Resource, ns, name string) {
 func (w *world) state() map[string]int64 {
 	out := map[string]int64{}
 	for r, c := range w.s.caches {
-		scan(c.snapshot(), "/registry/"+r.Storage+"/", "", func(e *entry) bool {
+		scan(c.snapshot(), &selector{prefix: "/registry/" + r.Storage + "/"}, "", func(e *entry) bool {
 			out[where(r, e.obj.GetNamespace(), e.obj.GetName())] = e.rev
 			return true
 		})

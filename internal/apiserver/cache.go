@@ -2,8 +2,8 @@ package apiserver
 
 import (
 	"context"
-	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tidwall/btree"
 
@@ -18,9 +18,11 @@ import (
 //     the order of revisions.
 //   - Readers take mu for reading, or work on a copy of the tree.
 //   - A watcher has a cursor into the events; it never holds mu while it writes to
-//     its client. One that is so slow that its place was trimmed fails with "too old".
+//     its client. One whose place was trimmed, or that begins before, reads the store's
+//     history until it meets the events again (history.go), and fails only when that is gone.
 type cache struct {
-	res *api.Resource
+	res  *api.Resource
+	feed *feed
 
 	mu      sync.RWMutex
 	byKey   map[string]*entry
@@ -28,23 +30,34 @@ type cache struct {
 	indexes map[string]map[string]map[*entry]struct{}
 
 	// events[i] has sequence number first+i. Revisions at or below base are no longer told in full.
-	events   []change
+	events   []*change
 	first    int64
 	base     int64
 	watchers map[*watcher]struct{}
 }
 
-// change is one write as watchers see it. now is nil for a deletion, gone then
-// has the last state with the revision of the deletion.
+// change is one write as watchers see it: what is there now (nil: nothing) and what was before.
 type change struct {
 	rev  int64
 	now  *entry
 	old  *entry
-	gone *entry
+	left atomic.Pointer[entry]
 }
 
-// maxEvents bounds what is kept for watchers that come back.
-const maxEvents = 4096
+// last is the state before, with the revision of the change: what watchers see of an
+// object that is deleted, or that is theirs no more.
+func (ch *change) last() *entry {
+	if e := ch.left.Load(); e != nil {
+		return e
+	}
+	e := &entry{res: ch.old.res, key: ch.old.key, obj: ch.old.obj.DeepCopyObject().(api.Object), value: ch.old.value, raw: ch.old.raw}
+	e.publish(ch.rev)
+	ch.left.CompareAndSwap(nil, e)
+	return ch.left.Load()
+}
+
+// maxEvents bounds what is kept ready. Who comes back from before reads the store's history.
+const maxEvents = 1024
 
 func newCache(r *api.Resource) *cache {
 	c := &cache{
@@ -105,38 +118,50 @@ func unindex(idx map[string]map[*entry]struct{}, values []string, e *entry) {
 	}
 }
 
-// apply makes one write visible and wakes whom it concerns.
-func (c *cache) apply(rev int64, key string, e *entry) {
+// write is one key of a transaction: what is there now (nil: nothing).
+type write struct {
+	key string
+	now *entry
+}
+
+// apply makes what a transaction wrote of this kind visible, at once, and wakes whom it concerns.
+func (c *cache) apply(rev int64, writes []write) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	old := c.byKey[key]
-	ch := change{rev: rev, now: e, old: old}
-	switch {
-	case e != nil:
-		c.put(e, old)
-	case old != nil:
-		c.remove(old)
-		// The state that watchers see last carries the revision of the deletion.
-		last := old.obj.DeepCopyObject().(api.Object)
-		gone := &entry{res: old.res, key: key, obj: last, value: old.value, raw: old.raw}
-		gone.publish(rev)
-		ch.gone = gone
-	default:
-		return
-	}
-	c.events = append(c.events, ch)
-	if len(c.events) > maxEvents {
-		drop := maxEvents / 4
-		c.base = c.events[drop-1].rev
-		c.first += int64(drop)
-		// A new array, so that a watcher may go on reading the one it has.
-		c.events = append(make([]change, 0, maxEvents+1), c.events[drop:]...)
-	}
-	for w := range c.watchers {
-		if w.concerns(&ch) {
-			w.wake()
+	for _, w := range writes {
+		ch := &change{rev: rev, now: w.now, old: c.byKey[w.key]}
+		switch {
+		case ch.now != nil:
+			c.put(ch.now, ch.old)
+		case ch.old != nil:
+			c.remove(ch.old)
+		default:
+			continue
+		}
+		seq := c.first + int64(len(c.events))
+		c.events = append(c.events, ch)
+		for w := range c.watchers {
+			if w.pending == none && w.concerns(ch) {
+				w.wake(seq, rev)
+			}
 		}
 	}
+	c.trim()
+}
+
+// trim forgets the oldest events, whole transactions.
+func (c *cache) trim() {
+	if len(c.events) <= maxEvents {
+		return
+	}
+	drop := len(c.events) - maxEvents*3/4
+	for drop < len(c.events) && c.events[drop].rev == c.events[drop-1].rev {
+		drop++
+	}
+	c.base = c.events[drop-1].rev
+	c.first += int64(drop)
+	// A new array, so that a watcher may go on reading the one it has.
+	c.events = append(make([]*change, 0, maxEvents+1), c.events[drop:]...)
 }
 
 // snapshot is the state of a namespace (prefix) as a tree of its own.
@@ -146,13 +171,11 @@ func (c *cache) snapshot() *btree.BTreeG[*entry] {
 	return c.tree.Copy()
 }
 
-// scan calls f for the entries whose key starts with prefix and is at least from.
-func scan(t *btree.BTreeG[*entry], prefix, from string, f func(*entry) bool) {
-	if from < prefix {
-		from = prefix
-	}
-	t.Ascend(&entry{key: from}, func(e *entry) bool {
-		return strings.HasPrefix(e.key, prefix) && f(e)
+// scan calls f for the entries that a selector spans, from a key on.
+func scan(t *btree.BTreeG[*entry], sel *selector, from string, f func(*entry) bool) {
+	first, _ := sel.span()
+	t.Ascend(&entry{key: max(from, first)}, func(e *entry) bool {
+		return sel.spans(e.key) && f(e)
 	})
 }
 

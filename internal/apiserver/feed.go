@@ -72,7 +72,7 @@ func (f *feed) load(ctx context.Context) (store.Watch, error) {
 		c.load(e)
 	}
 	for _, c := range f.caches {
-		c.base = page.Revision
+		c.base, c.feed = page.Revision, f
 	}
 	f.applied.Store(page.Revision)
 	return f.store.Watch(ctx, from, to, page.Revision)
@@ -101,30 +101,40 @@ func (f *feed) run(ctx context.Context, w store.Watch) error {
 			return err
 		}
 		for _, b := range batches {
-			for _, ev := range b.Events {
-				if err := f.applyEvent(b.Revision, ev); err != nil {
-					f.fail(err)
-					return err
-				}
+			if err := f.apply(b); err != nil {
+				f.fail(err)
+				return err
 			}
 			f.advance(b.Revision)
 		}
 	}
 }
 
-func (f *feed) applyEvent(rev int64, ev store.Event) error {
-	c := f.cacheOf(ev.KV.Key)
-	if c == nil {
-		return nil
-	}
-	var e *entry
-	if !ev.Deleted {
-		var err error
-		if e, err = f.entry(c.res, ev.KV); err != nil {
-			return fmt.Errorf("%s: %w", ev.KV.Key, err)
+// apply carries a transaction into the caches, into each of them at once.
+func (f *feed) apply(b store.Batch) error {
+	for len(b.Events) > 0 {
+		var writes []write
+		var rest []store.Event
+		c := f.cacheOf(b.Events[0].KV.Key)
+		for _, ev := range b.Events {
+			if f.cacheOf(ev.KV.Key) != c {
+				rest = append(rest, ev)
+				continue
+			}
+			w := write{key: ev.KV.Key}
+			if c != nil && !ev.Deleted {
+				var err error
+				if w.now, err = f.entry(c.res, ev.KV); err != nil {
+					return fmt.Errorf("%s: %w", ev.KV.Key, err)
+				}
+			}
+			writes = append(writes, w)
 		}
+		if c != nil {
+			c.apply(b.Revision, writes)
+		}
+		b.Events = rest
 	}
-	c.apply(rev, ev.KV.Key, e)
 	return nil
 }
 

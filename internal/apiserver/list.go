@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -21,7 +22,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
-	"github.com/skiff-k8s/skiff/internal/store"
 )
 
 // listOptions are the query parameters of lists and watches.
@@ -39,7 +39,6 @@ type listOptions struct {
 
 func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptions, error) {
 	o := listOptions{rev: -1, cont: q.Get("continue"), match: metav1.ResourceVersionMatch(q.Get("resourceVersionMatch"))}
-	o.sel.prefix = r.Prefix(ns)
 	var err error
 	bad := func(param string, err error) error {
 		return apierrors.NewBadRequest(fmt.Sprintf("invalid query parameter %s: %v", param, err))
@@ -65,6 +64,7 @@ func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptio
 		}
 		o.sel.fields = byName
 	}
+	o.sel = newSelector(r, ns, o.sel.labels, o.sel.fields)
 	if v := q.Get("limit"); v != "" {
 		if o.limit, err = strconv.Atoi(v); err != nil || o.limit < 0 {
 			return o, bad("limit", fmt.Errorf("%q is not a number of objects", v))
@@ -105,40 +105,62 @@ func boolParam(q url.Values, name string) (bool, error) {
 // check refuses the combinations that Kubernetes refuses.
 func (o *listOptions) check(q url.Values) error {
 	var errs field.ErrorList
-	watching := q.Get("watch") == "true" || q.Get("watch") == "1"
-	match := field.NewPath("resourceVersionMatch")
-	switch o.match {
-	case "":
-		if o.sendInitial != nil {
-			errs = append(errs, field.Required(match, "resourceVersionMatch is required when sendInitialEvents is set"))
-		}
-	case metav1.ResourceVersionMatchExact, metav1.ResourceVersionMatchNotOlderThan:
-		switch {
-		case watching && o.sendInitial == nil:
-			errs = append(errs, field.Forbidden(match, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
-		case !watching && o.rev < 0:
-			errs = append(errs, field.Forbidden(match, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
-		case o.cont != "":
-			errs = append(errs, field.Forbidden(match, "resourceVersionMatch is forbidden when continue is provided"))
-		case o.match == metav1.ResourceVersionMatchExact && o.rev == 0:
-			errs = append(errs, field.Forbidden(match, "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\""))
-		}
-	default:
-		errs = append(errs, field.NotSupported(match, o.match, []metav1.ResourceVersionMatch{metav1.ResourceVersionMatchExact, metav1.ResourceVersionMatchNotOlderThan, ""}))
-	}
-	if o.sendInitial != nil && !watching {
-		errs = append(errs, field.Forbidden(field.NewPath("sendInitialEvents"), "sendInitialEvents is forbidden for list"))
-	}
-	if o.sendInitial != nil && *o.sendInitial && !o.bookmarks && watching {
-		o.bookmarks = true
+	if wantsWatch(q) {
+		errs = o.checkWatch()
+	} else {
+		errs = o.checkList()
 	}
 	if len(errs) > 0 {
-		return apierrors.NewInvalid(schema.GroupKind{Group: "meta.k8s.io", Kind: "ListOptions"}, "", errs)
+		return apierrors.NewInvalid(optionsKind("ListOptions"), "", errs)
 	}
 	if o.cont != "" && o.rev > 0 {
 		return apierrors.NewBadRequest("specifying resource version is not allowed when using continue")
 	}
 	return nil
+}
+
+var matchPath = field.NewPath("resourceVersionMatch")
+
+func (o *listOptions) checkList() (errs field.ErrorList) {
+	exact := o.match == metav1.ResourceVersionMatchExact
+	if o.match != "" {
+		if o.rev < 0 {
+			errs = append(errs, field.Forbidden(matchPath, "resourceVersionMatch is forbidden unless resourceVersion is provided"))
+		}
+		if o.cont != "" {
+			errs = append(errs, field.Forbidden(matchPath, "resourceVersionMatch is forbidden when continue is provided"))
+		}
+		if !exact && o.match != metav1.ResourceVersionMatchNotOlderThan {
+			errs = append(errs, field.NotSupported(matchPath, o.match, []string{string(metav1.ResourceVersionMatchExact), string(metav1.ResourceVersionMatchNotOlderThan), ""}))
+		}
+		if exact && o.rev == 0 {
+			errs = append(errs, field.Forbidden(matchPath, `resourceVersionMatch "exact" is forbidden for resourceVersion "0"`))
+		}
+	}
+	if o.sendInitial != nil {
+		errs = append(errs, field.Forbidden(field.NewPath("sendInitialEvents"), "sendInitialEvents is forbidden for list"))
+	}
+	return errs
+}
+
+func (o *listOptions) checkWatch() (errs field.ErrorList) {
+	notOlder := o.match == metav1.ResourceVersionMatchNotOlderThan
+	if o.sendInitial != nil && !notOlder {
+		errs = append(errs, field.Forbidden(matchPath, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
+	}
+	if o.match == "" {
+		return errs
+	}
+	if o.sendInitial == nil {
+		errs = append(errs, field.Forbidden(matchPath, "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"))
+	}
+	if !notOlder {
+		errs = append(errs, field.NotSupported(matchPath, o.match, []string{string(metav1.ResourceVersionMatchNotOlderThan)}))
+	}
+	if o.cont != "" {
+		errs = append(errs, field.Forbidden(matchPath, "resourceVersionMatch is forbidden when continue is provided"))
+	}
+	return errs
 }
 
 // continueToken says where a paged list goes on.
@@ -160,18 +182,14 @@ type page struct {
 func (s *Server) list(ctx context.Context, r *api.Resource, o listOptions) (*page, error) {
 	switch {
 	case o.cont != "":
-		var tok continueToken
-		b, err := base64.RawURLEncoding.DecodeString(o.cont)
-		if err == nil {
-			err = json.Unmarshal(b, &tok)
+		start, rev, err := decodeContinue(o.cont)
+		if err != nil {
+			return nil, apierrors.NewBadRequest("invalid continue token: " + err.Error())
 		}
-		if err != nil || tok.Version != "meta.k8s.io/v1" || tok.Start == "" || strings.Contains(tok.Start, "..") {
-			return nil, apierrors.NewBadRequest("continue key is not valid: " + continueProblem(err))
+		if rev < 0 {
+			return s.listCached(ctx, r, o, o.sel.prefix+start)
 		}
-		if tok.Rev < 0 {
-			return s.listCached(ctx, r, o, o.sel.prefix+tok.Start)
-		}
-		return s.listAt(ctx, r, o, o.sel.prefix+tok.Start, tok.Rev)
+		return s.listAt(ctx, r, o, o.sel.prefix+start, rev)
 	case o.match == metav1.ResourceVersionMatchExact, o.rev > 0 && o.limit > 0 && o.match == "":
 		if err := s.await(ctx, o.rev); err != nil {
 			return nil, err
@@ -185,11 +203,28 @@ func (s *Server) list(ctx context.Context, r *api.Resource, o listOptions) (*pag
 	return s.listCached(ctx, r, o, "")
 }
 
-func continueProblem(err error) string {
-	if err != nil {
-		return err.Error()
+// decodeContinue reads a token: where in the prefix the list goes on, at which revision (below 0: now).
+func decodeContinue(token string) (start string, rev int64, err error) {
+	var tok continueToken
+	b, err := base64.RawURLEncoding.DecodeString(token)
+	if err == nil {
+		err = json.Unmarshal(b, &tok)
 	}
-	return "unknown version or empty start"
+	switch {
+	case err != nil:
+		return "", 0, fmt.Errorf("continue key is not valid: %w", err)
+	case tok.Version != "meta.k8s.io/v1":
+		return "", 0, fmt.Errorf("continue key is not valid: server does not recognize this encoded version %s", tok.Version)
+	case tok.Rev == 0:
+		return "", 0, errors.New("continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+	case tok.Start == "":
+		return "", 0, errors.New("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
+	}
+	key := "/" + strings.TrimPrefix(tok.Start, "/")
+	if path.Clean(key) != key {
+		return "", 0, fmt.Errorf("continue key is not valid: %s", tok.Start)
+	}
+	return key[1:], tok.Rev, nil
 }
 
 // await returns when the cache has revision rev. A revision from the future is refused after a moment.
@@ -201,11 +236,15 @@ func (s *Server) await(ctx context.Context, rev int64) error {
 	defer cancel()
 	err := s.feed.wait(short, rev)
 	if errors.Is(err, context.DeadlineExceeded) {
-		e := apierrors.NewTimeoutError(fmt.Sprintf("Too large resource version: %d, current: %d", rev, s.feed.applied.Load()), 1)
-		e.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeResourceVersionTooLarge, Message: "Too large resource version"}}
-		return e
+		return s.tooLarge(rev)
 	}
 	return err
+}
+
+func (s *Server) tooLarge(rev int64) error {
+	e := apierrors.NewTimeoutError(fmt.Sprintf("Too large resource version: %d, current: %d", rev, s.feed.applied.Load()), 1)
+	e.ErrStatus.Details.Causes = []metav1.StatusCause{{Type: metav1.CauseTypeResourceVersionTooLarge, Message: "Too large resource version"}}
+	return e
 }
 
 func (s *Server) listCached(_ context.Context, r *api.Resource, o listOptions, from string) (*page, error) {
@@ -217,7 +256,7 @@ func (s *Server) listCached(_ context.Context, r *api.Resource, o listOptions, f
 	}
 	tree := c.snapshot()
 	var left int64
-	scan(tree, o.sel.prefix, from, func(e *entry) bool {
+	scan(tree, &o.sel, from, func(e *entry) bool {
 		if !o.sel.matches(e) {
 			return true
 		}
@@ -239,45 +278,6 @@ func (s *Server) listCached(_ context.Context, r *api.Resource, o listOptions, f
 func continueFrom(prefix, key string, rev int64) string {
 	b, _ := json.Marshal(continueToken{Version: "meta.k8s.io/v1", Rev: rev, Start: strings.TrimPrefix(key, prefix)})
 	return base64.RawURLEncoding.EncodeToString(b)
-}
-
-// listAt reads the state at a past revision from the store.
-func (s *Server) listAt(ctx context.Context, r *api.Resource, o listOptions, from string, rev int64) (*page, error) {
-	p := &page{rev: rev}
-	to := store.PrefixEnd(o.sel.prefix)
-	limit := o.limit
-	if o.hasSelection {
-		limit = 0
-	}
-	pg, err := s.Store.Range(ctx, from, to, limit, rev)
-	if errors.Is(err, store.ErrCompacted) {
-		e := apierrors.NewResourceExpired("The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.")
-		e.ErrStatus.ListMeta.Continue = continueFrom(o.sel.prefix, from, -1)
-		return nil, e
-	}
-	if err != nil {
-		return nil, s.storeError(err)
-	}
-	for i, kv := range pg.KVs {
-		e, err := s.feed.entry(r, kv)
-		if err != nil {
-			return nil, apierrors.NewInternalError(err)
-		}
-		if !o.sel.matches(e) {
-			continue
-		}
-		if o.limit > 0 && len(p.entries) == o.limit {
-			p.cont = continueFrom(o.sel.prefix, pg.KVs[i].Key, rev)
-			return p, nil
-		}
-		p.entries = append(p.entries, e)
-	}
-	if pg.More && limit > 0 {
-		// The next key is the one right after the last that came.
-		p.cont = continueFrom(o.sel.prefix, pg.KVs[len(pg.KVs)-1].Key+"\x00", rev)
-		p.left = &pg.Left
-	}
-	return p, nil
 }
 
 // serveList answers a list in the form that was negotiated.

@@ -66,9 +66,9 @@ func (l local) List(_ context.Context, r *api.Resource, ns string, sel client.Se
 		return nil, 0, err
 	}
 	rev := l.s.feed.applied.Load()
-	s := selector{prefix: r.Prefix(ns), labels: sel.Labels, fields: sel.Fields}
+	s := newSelector(r, ns, sel.Labels, sel.Fields)
 	var out []api.Object
-	scan(c.snapshot(), s.prefix, "", func(e *entry) bool {
+	scan(c.snapshot(), &s, "", func(e *entry) bool {
 		if s.matches(e) {
 			out = append(out, e.obj)
 		}
@@ -187,7 +187,7 @@ func (l local) Watch(ctx context.Context, r *api.Resource, ns string, sel client
 	if err != nil {
 		return nil, err
 	}
-	s := selector{prefix: r.Prefix(ns), labels: sel.Labels, fields: sel.Fields}
+	s := newSelector(r, ns, sel.Labels, sel.Fields)
 	if after >= 0 {
 		w, err := c.watchFrom(s, after)
 		if err != nil {
@@ -227,9 +227,9 @@ func (w *localWatch) Next(ctx context.Context) ([]client.Event, error) {
 	}
 	w.buf = w.buf[:0]
 	for _, t := range ts {
-		ev := client.Event{Type: t.kind, Object: t.e.obj, Rev: t.rev}
-		if t.old != nil {
-			ev.Old = t.old.obj
+		ev := client.Event{Type: t.kind, Object: t.e.obj, Rev: t.ch.rev}
+		if t.ch.old != nil {
+			ev.Old = t.ch.old.obj
 		}
 		w.buf = append(w.buf, ev)
 	}

@@ -126,7 +126,7 @@ func (s *Server) chargeOne(t target, w *quota.Write, txn *store.Txn, e *entry) e
 func (s *Server) objectsIn(ns string) func(*api.Resource) ([]api.Object, error) {
 	return func(r *api.Resource) ([]api.Object, error) {
 		var out []api.Object
-		scan(s.caches[r].snapshot(), r.Prefix(ns), "", func(e *entry) bool {
+		scan(s.caches[r].snapshot(), &selector{prefix: r.Prefix(ns)}, "", func(e *entry) bool {
 			out = append(out, e.obj)
 			return true
 		})

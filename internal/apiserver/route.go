@@ -160,22 +160,13 @@ func checkOptions(r *http.Request, verb string, q url.Values) error {
 }
 
 func (s *Server) serveGet(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
-	if v := r.URL.Query().Get("resourceVersion"); v != "" && v != "0" {
-		rev, err := strconv.ParseInt(v, 10, 64)
-		if err != nil {
-			return apierrors.NewBadRequest(fmt.Sprintf("invalid resource version %q", v))
-		}
-		if err := s.await(r.Context(), rev); err != nil {
-			return err
-		}
-	}
 	ns := x.ns
 	if !res.Namespaced {
 		ns = ""
 	}
-	e := s.caches[res].get(res.Key(ns, x.name))
-	if e == nil {
-		return apierrors.NewNotFound(res.GroupResource(), x.name)
+	e, err := s.read(r.Context(), res, ns, x.name, r.URL.Query())
+	if err != nil {
+		return err
 	}
 	s.writeEntry(w, r, x, http.StatusOK, e)
 	return nil

@@ -35,46 +35,53 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	if o.timeout == 0 {
 		o.timeout = 30*time.Minute + rand.N(30*time.Minute)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), o.timeout)
-	defer cancel()
-
-	st := &stream{s: s, w: w, x: x, res: res, include: includeObject(r), flush: http.NewResponseController(w)}
-	var initial []*entry
-	var wt *watcher
-	withInitial := o.rev <= 0 && (o.sendInitial == nil || *o.sendInitial) || o.sendInitial != nil && *o.sendInitial
-	rev := s.feed.applied.Load()
-	switch {
-	case withInitial:
-		if err := s.await(ctx, o.rev); err != nil {
-			return err
-		}
-		rev = s.feed.applied.Load()
-		initial, wt = c.watchAll(o.sel)
-	case o.rev <= 0:
-		wt, err = c.watchFrom(o.sel, rev)
-	default:
-		wt, err = c.watchFrom(o.sel, o.rev)
-	}
+	st := &stream{s: s, w: w, x: x, res: res, include: includeObject(r), flush: http.NewResponseController(w), end: time.NewTimer(o.timeout)}
+	defer st.end.Stop()
+	st.begin()
+	wt, err := s.beginWatch(r.Context(), st, c, &o)
 	if err != nil {
-		return err
+		st.fail(err)
+		return nil
 	}
 	defer wt.close()
-
-	st.begin()
-	for _, e := range initial {
-		if err := st.event(watch.Added, e); err != nil {
-			return nil
-		}
-	}
-	if o.sendInitial != nil && *o.sendInitial {
-		if err := st.bookmark(rev, true); err != nil {
-			return nil
-		}
-	}
 	if st.send() == nil {
-		st.follow(ctx, wt, o.bookmarks)
+		st.follow(r.Context(), wt, o.bookmarks)
 	}
 	return nil
+}
+
+// beginWatch finds where a watch begins, and sends what comes before: what is there
+// now as ADDED, unless the client asks for what happens after a revision.
+func (s *Server) beginWatch(ctx context.Context, st *stream, c *cache, o *listOptions) (*watcher, error) {
+	all := o.rev <= 0
+	if o.sendInitial != nil {
+		all = *o.sendInitial
+	}
+	if !all {
+		if o.rev <= 0 {
+			o.rev = s.feed.applied.Load()
+		}
+		return c.watchFrom(o.sel, o.rev)
+	}
+	if err := s.await(ctx, o.rev); err != nil {
+		return nil, err
+	}
+	// The revision first: what it names is then certainly in what is sent.
+	rev := s.feed.applied.Load()
+	initial, wt := c.watchAll(o.sel)
+	for _, e := range initial {
+		if err := st.event(watch.Added, e); err != nil {
+			wt.close()
+			return nil, err
+		}
+	}
+	if o.sendInitial != nil && o.bookmarks {
+		if err := st.bookmark(rev, true); err != nil {
+			wt.close()
+			return nil, err
+		}
+	}
+	return wt, nil
 }
 
 // stream writes watch events in the form that was negotiated.
@@ -87,6 +94,7 @@ type stream struct {
 	flush   *http.ResponseController
 	buf     []byte
 	headed  bool // the heads of a table are out
+	end     *time.Timer
 }
 
 func (st *stream) protobuf() bool { return st.x.accept.media == mediaProtobuf && st.x.accept.as == "" }
@@ -105,7 +113,7 @@ func (st *stream) begin() {
 	st.flush.Flush()
 }
 
-// follow sends what happens until the context ends, the client goes, or the watch fails.
+// follow sends what happens until the client goes, its time is up, or the watch fails.
 func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
 	var tick <-chan time.Time
 	if bookmarks {
@@ -114,8 +122,9 @@ func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
 		tick = t.C
 	}
 	for {
+		// The revision first: all of it is told when nothing is left.
 		rev := st.s.feed.applied.Load()
-		events, err := wt.ready()
+		events, err := wt.ready(ctx)
 		if err != nil {
 			st.fail(err)
 			return
@@ -129,14 +138,25 @@ func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
 			return
 		}
 		if len(events) > 0 {
-			continue
+			select {
+			case <-st.end.C: // a busy watch ends as well
+				return
+			default:
+				continue
+			}
 		}
 		select {
 		case <-wt.woken:
 		case <-tick:
-			if st.bookmark(rev, false) != nil || st.send() != nil {
+			if st.bookmark(max(rev, wt.from), false) != nil || st.send() != nil {
 				return
 			}
+		case <-st.end.C:
+			// Whoever comes back goes on from here.
+			if bookmarks && st.bookmark(max(rev, wt.from), false) == nil {
+				st.send()
+			}
+			return
 		case <-ctx.Done():
 			return
 		}

@@ -13,17 +13,44 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/store"
 )
 
 // selector is what a list or a watch asks for.
 type selector struct {
 	prefix string // of keys
+	key    string // the only key, when one name is asked for in one place
 	labels labels.Selector
 	fields fields.Selector
 }
 
+func newSelector(r *api.Resource, ns string, l labels.Selector, f fields.Selector) selector {
+	s := selector{prefix: r.Prefix(ns), labels: l, fields: f}
+	if f != nil && (ns != "" || !r.Namespaced) {
+		if name, ok := f.RequiresExactMatch("metadata.name"); ok {
+			s.key = s.prefix + name
+		}
+	}
+	return s
+}
+
+// span is the keys that may match: [from, to).
+func (s *selector) span() (from, to string) {
+	if s.key != "" {
+		return s.key, s.key + "\x00"
+	}
+	return s.prefix, store.PrefixEnd(s.prefix)
+}
+
+func (s *selector) spans(key string) bool {
+	if s.key != "" {
+		return key == s.key
+	}
+	return strings.HasPrefix(key, s.prefix)
+}
+
 func (s *selector) matches(e *entry) bool {
-	if !strings.HasPrefix(e.key, s.prefix) {
+	if !s.spans(e.key) {
 		return false
 	}
 	if s.labels != nil && !s.labels.Empty() && !s.labels.Matches(labels.Set(e.obj.GetLabels())) {
@@ -63,38 +90,54 @@ func checkFields(r *api.Resource, s fields.Selector) error {
 	return nil
 }
 
-// watcher is a cursor into a cache's events. Only its owner calls next; the feed calls concerns and wake.
+// watcher is a cursor into a cache's events, or, where it is behind them, into the
+// store's history. Only its owner calls ready and next; the feed calls concerns and wake.
 type watcher struct {
-	c     *cache
-	sel   selector
-	seq   int64 // of the next event to look at
-	woken chan struct{}
+	c   *cache
+	sel selector
+	// from is where the watch began, which may be yet to come; after is the revision up to
+	// which everything was told: where a watch that lost its place goes on.
+	from, after int64
+	seq         int64 // of the event to look at next
+	past        bool  // there is no such event yet: the store's history comes first
+	woken       chan struct{}
+	// pending is the first event that concerns this watcher and is not looked at, at revision pendingRev; none:
+	// there is nothing since the last look. So events of no concern may be trimmed while the watcher sleeps. Guarded by cache.mu.
+	pending, pendingRev int64
 	// exact is a field requirement with one wanted value ("spec.nodeName=a"); the feed
 	// wakes the watcher only for objects that have it, or had it.
 	exact      func(api.Object) string
 	exactValue string
 }
 
+const none = -1
+
 // told is one event as a watcher's client gets it.
 type told struct {
 	kind watch.EventType
 	e    *entry
-	old  *entry
-	rev  int64
+	ch   *change
 }
 
-// watchFrom begins a watch after revision rev.
+// watchFrom begins a watch after revision rev, which may be past, or to come.
 func (c *cache) watchFrom(sel selector, rev int64) (*watcher, error) {
 	w := c.newWatcher(sel)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if rev < c.base {
-		return nil, tooOld(rev, c.base)
+	w.from, w.after = rev, rev
+	if w.past = rev < c.base; !w.past {
+		w.seq = c.seqAfter(rev)
+	} else if _, oldest := c.feed.store.Revision(); rev < oldest {
+		return nil, tooOld(rev, oldest)
 	}
-	i := sort.Search(len(c.events), func(i int) bool { return c.events[i].rev > rev })
-	w.seq = c.first + int64(i)
+	w.pending, w.pendingRev = w.seq, rev+1
 	c.watchers[w] = struct{}{}
 	return w, nil
+}
+
+// seqAfter is the first event after a revision that is not below base.
+func (c *cache) seqAfter(rev int64) int64 {
+	return c.first + int64(sort.Search(len(c.events), func(i int) bool { return c.events[i].rev > rev }))
 }
 
 // watchAll begins a watch with what is there now: the entries, and the watch
@@ -103,11 +146,15 @@ func (c *cache) watchAll(sel selector) ([]*entry, *watcher) {
 	w := c.newWatcher(sel)
 	c.mu.Lock()
 	w.seq = c.first + int64(len(c.events))
+	w.after, w.pending = c.base, none
+	if n := len(c.events); n > 0 {
+		w.after = c.events[n-1].rev
+	}
 	c.watchers[w] = struct{}{}
 	tree := c.tree.Copy()
 	c.mu.Unlock()
 	var out []*entry
-	scan(tree, sel.prefix, "", func(e *entry) bool {
+	scan(tree, &sel, "", func(e *entry) bool {
 		if sel.matches(e) {
 			out = append(out, e)
 		}
@@ -118,7 +165,7 @@ func (c *cache) watchAll(sel selector) ([]*entry, *watcher) {
 
 func (c *cache) newWatcher(sel selector) *watcher {
 	w := &watcher{c: c, sel: sel, woken: make(chan struct{}, 1)}
-	if sel.fields != nil {
+	if sel.fields != nil && sel.key == "" {
 		for _, req := range sel.fields.Requirements() {
 			if req.Operator != selection.NotEquals && c.res.Fields[req.Field] != nil {
 				w.exact, w.exactValue = c.res.Fields[req.Field], req.Value
@@ -129,8 +176,8 @@ func (c *cache) newWatcher(sel selector) *watcher {
 	return w
 }
 
-func tooOld(rev, base int64) error {
-	return apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", rev, base))
+func tooOld(rev, oldest int64) error {
+	return apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", rev, oldest))
 }
 
 // concerns is a cheap test that may say yes too often, never no too often.
@@ -139,7 +186,7 @@ func (w *watcher) concerns(ch *change) bool {
 	if e == nil {
 		e = ch.old
 	}
-	if !strings.HasPrefix(e.key, w.sel.prefix) {
+	if !w.sel.spans(e.key) {
 		return false
 	}
 	if w.exact == nil {
@@ -148,7 +195,9 @@ func (w *watcher) concerns(ch *change) bool {
 	return ch.now != nil && w.exact(ch.now.obj) == w.exactValue || ch.old != nil && w.exact(ch.old.obj) == w.exactValue
 }
 
-func (w *watcher) wake() {
+// wake tells of the first event of concern since the last look. cache.mu is held for writing.
+func (w *watcher) wake(seq, rev int64) {
+	w.pending, w.pendingRev = seq, rev
 	select {
 	case w.woken <- struct{}{}:
 	default:
@@ -162,24 +211,60 @@ func (w *watcher) close() {
 }
 
 // ready returns the events that are there, without waiting.
-func (w *watcher) ready() ([]told, error) {
-	w.c.mu.RLock()
-	if w.seq < w.c.first {
-		base := w.c.base
-		w.c.mu.RUnlock()
-		return nil, apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: the watch fell behind (%d)", base))
+func (w *watcher) ready(ctx context.Context) ([]told, error) {
+	for {
+		changes, past := w.take()
+		if past {
+			out, err := w.readPast(ctx)
+			if err != nil || len(out) > 0 {
+				return out, err
+			}
+			continue
+		}
+		return w.tellAll(changes), nil
+	}
+}
+
+// take returns the events that were not looked at, or says that the past must be read first.
+func (w *watcher) take() (changes []*change, past bool) {
+	c := w.c
+	// Only the owner and the feed, which holds mu for writing, touch pending.
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if w.pending == none {
+		return nil, false
+	}
+	if !w.past && w.pending > w.seq {
+		// What is between was of no concern.
+		w.seq, w.after = w.pending, max(w.after, w.pendingRev-1)
+	}
+	if w.past || w.seq < c.first {
+		if w.past = w.after < c.base; w.past {
+			return nil, true
+		}
+		w.seq = c.seqAfter(w.after)
 	}
 	// The array behind the slice is only ever appended to, or left for a new one.
-	changes := w.c.events[w.seq-w.c.first:]
-	w.c.mu.RUnlock()
-	w.seq += int64(len(changes))
+	changes = c.events[w.seq-c.first:]
+	if n := len(changes); n > 0 {
+		w.seq += int64(n)
+		w.after = max(w.after, changes[n-1].rev)
+	}
+	w.pending = none
+	return changes, false
+}
+
+func (w *watcher) tellAll(changes []*change) []told {
 	var out []told
-	for i := range changes {
-		if t, ok := w.tell(&changes[i]); ok {
+	for _, ch := range changes {
+		if ch.rev <= w.from {
+			continue // the watch begins at a revision that was yet to come
+		}
+		if t, ok := w.tell(ch); ok {
 			out = append(out, t)
 		}
 	}
-	return out, nil
+	return out
 }
 
 // tell turns a change into what this watcher's client sees of it, if anything.
@@ -191,16 +276,12 @@ func (w *watcher) tell(ch *change) (told, bool) {
 	was := ch.old != nil && w.sel.matches(ch.old)
 	switch {
 	case is && was:
-		return told{watch.Modified, ch.now, ch.old, ch.rev}, true
+		return told{watch.Modified, ch.now, ch}, true
 	case is:
-		return told{watch.Added, ch.now, ch.old, ch.rev}, true
-	case was && ch.now == nil:
-		return told{watch.Deleted, ch.gone, ch.old, ch.rev}, true
+		return told{watch.Added, ch.now, ch}, true
 	case was:
-		// It stopped matching: the client gets its last matching state, at this revision.
-		last := &entry{res: ch.old.res, key: ch.old.key, obj: ch.old.obj.DeepCopyObject().(api.Object), value: ch.old.value, raw: ch.old.raw}
-		last.publish(ch.rev)
-		return told{watch.Deleted, last, ch.old, ch.rev}, true
+		// It is gone or stopped matching: the client gets its last matching state, at this revision.
+		return told{watch.Deleted, ch.last(), ch}, true
 	}
 	return told{}, false
 }
@@ -208,7 +289,7 @@ func (w *watcher) tell(ch *change) (told, bool) {
 // next waits for at least one event.
 func (w *watcher) next(ctx context.Context) ([]told, error) {
 	for {
-		out, err := w.ready()
+		out, err := w.ready(ctx)
 		if err != nil || len(out) > 0 {
 			return out, err
 		}
