@@ -76,7 +76,7 @@ func metaCell(name string) func(Object) any {
 // DefaultColumns are printed for kinds that name none.
 var DefaultColumns = []ResourceColumn{
 	{ColumnHead{Name: "Name", Format: "name", Description: describeName}, metaCell("Name")},
-	{ColumnHead{Name: "Created At", Format: "date", Description: describeCreated}, metaCell("Created At")},
+	{ColumnHead{Name: "Created At", Type: "date", Description: describeCreated}, metaCell("Created At")},
 }
 
 // Age prints how long ago t was, as kubectl does.

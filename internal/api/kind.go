@@ -52,6 +52,8 @@ type Kind[T any] struct {
 	// ValidateUpdate returns everything that is wrong with the change. Validate is
 	// not called by the server on updates: the row does if it wants it.
 	ValidateUpdate func(next, old *T) field.ErrorList
+	// Deprecated is what every request about the kind is warned with; empty: nothing.
+	Deprecated string
 	// Warn returns texts for Warning headers; old is nil at creation.
 	Warn func(next, old *T) []string
 
@@ -155,7 +157,7 @@ func (k *Kind[T]) Row() *Resource {
 	cast := func(o Object) *T { return any(o).(*T) }
 	r := &Resource{
 		GVK: k.Version.WithKind(kind), GVR: k.Version.WithResource(k.Resource),
-		Singular: k.Singular, Short: k.Short, Categories: k.Categories, Namespaced: k.Namespaced,
+		Deprecated: k.Deprecated, Singular: k.Singular, Short: k.Short, Categories: k.Categories, Namespaced: k.Namespaced,
 		Storage: k.Storage, Verbs: k.Verbs, Virtual: k.Virtual, Lazy: k.Lazy,
 		RequireVersion: k.RequireVersion, CreateOnUpdate: k.CreateOnUpdate,
 		Subresources: k.Subresources, Type: typ,

@@ -21,6 +21,7 @@ type Object interface {
 type Resource struct {
 	GVK        schema.GroupVersionKind
 	GVR        schema.GroupVersionResource
+	Deprecated string
 	Singular   string
 	Short      []string
 	Categories []string

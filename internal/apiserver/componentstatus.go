@@ -32,7 +32,6 @@ func (s *Server) componentStatuses(res *api.Resource) ([]*entry, error) {
 
 // serveComponentStatus answers get and list.
 func (s *Server) serveComponentStatus(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
-	x.warn("v1 ComponentStatus is deprecated in v1.19+")
 	o, err := parseListOptions(res, "", x.name, r.URL.Query())
 	if err != nil {
 		return err

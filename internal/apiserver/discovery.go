@@ -196,6 +196,10 @@ func (s *Server) resourceDiscovery(group, version string) []apidiscoveryv2.APIRe
 	gv := schema.GroupVersion{Group: group, Version: version}
 	var out []apidiscoveryv2.APIResourceDiscovery
 	kind := func(k schema.GroupVersionKind) *metav1.GroupVersionKind {
+		if k.GroupVersion() == gv {
+			// compat: what is of the group version itself goes without it.
+			return &metav1.GroupVersionKind{Kind: k.Kind}
+		}
 		return &metav1.GroupVersionKind{Group: k.Group, Version: k.Version, Kind: k.Kind}
 	}
 	for _, r := range s.rows {

@@ -217,4 +217,3 @@ func resourceListOperation(at string) operation {
 	id, tag := words(gv)
 	return plainOperation("/"+at+"/", "get"+id+"APIResources", tag, "get available resources", modelMeta+"APIResourceList")
 }
-

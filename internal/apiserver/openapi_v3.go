@@ -135,4 +135,3 @@ func (o *operation) v3Plain(tag string) jsonObject {
 	return jsonObject{"tags": []string{tag}, "description": o.description, "operationId": o.id,
 		"responses": jsonObject{"200": jsonObject{"description": "OK", "content": contentV3(o.produces, o.answer)}, "401": jsonObject{"description": "Unauthorized"}}}
 }
-

@@ -33,6 +33,9 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 	if err := x.placed(r, res); err != nil {
 		return err
 	}
+	if res.Deprecated != "" {
+		x.warn(res.Deprecated)
+	}
 	if connectVerb(res, x.sub) {
 		return s.serveConnect(w, r, x, res)
 	}

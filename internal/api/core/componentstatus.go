@@ -13,6 +13,7 @@ import (
 var ComponentStatus = api.Kind[corev1.ComponentStatus]{
 	Version: corev1.SchemeGroupVersion, Resource: "componentstatuses", Short: []string{"cs"},
 	List: &corev1.ComponentStatusList{}, Virtual: true, Verbs: []string{"get", "list"},
+	Deprecated: "v1 ComponentStatus is deprecated in v1.19+",
 	Columns: api.Columns[corev1.ComponentStatus]{
 		api.NameColumn[corev1.ComponentStatus](),
 		api.Text("Status", "Status of the component conditions", func(c *corev1.ComponentStatus) any {

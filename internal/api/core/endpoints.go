@@ -16,9 +16,7 @@ var Endpoints = api.Kind[corev1.Endpoints]{
 	Default:        defaultEndpoints,
 	Validate:       validateEndpoints,
 	ValidateUpdate: func(next, _ *corev1.Endpoints) field.ErrorList { return validateEndpoints(next) },
-	Warn: func(_, _ *corev1.Endpoints) []string {
-		return []string{"v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"}
-	},
+	Deprecated:     "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 	Columns: api.Columns[corev1.Endpoints]{
 		api.NameColumn[corev1.Endpoints](),
 		api.Text("Endpoints", "The set of all endpoints is the union of all subsets.", func(o *corev1.Endpoints) any { return endpointsText(o) }),
