@@ -93,9 +93,9 @@ func prepareClaimSource(s *corev1.PersistentVolumeClaimSpec) {
 			s.DataSource = nil
 		}
 	}
-	if s.DataSourceRef != nil {
-		// compat: sources in other namespaces are behind a gate that is off by default.
-		s.DataSourceRef.Namespace = nil
+	if s.DataSourceRef != nil && s.DataSourceRef.Namespace != nil {
+		// compat: sources in other namespaces are behind a gate that is off by default; the field is dropped whole.
+		s.DataSourceRef = nil
 	}
 	switch {
 	case s.DataSource != nil && s.DataSourceRef == nil:
