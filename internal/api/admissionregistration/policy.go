@@ -2,9 +2,12 @@ package admissionregistration
 
 import (
 	"slices"
+	"strings"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -54,11 +57,28 @@ func validateParamKind(k *admissionregistrationv1.ParamKind, at *field.Path) fie
 		return nil
 	}
 	var errs field.ErrorList
-	if k.APIVersion == "" {
+	gv, err := schema.ParseGroupVersion(k.APIVersion)
+	switch {
+	case k.APIVersion == "":
 		errs = append(errs, field.Required(at.Child("apiVersion"), ""))
+	case err != nil:
+		errs = append(errs, field.Invalid(at.Child("apiVersion"), k.APIVersion, err.Error()))
+	default:
+		if gv.Group != "" {
+			if msgs := validation.IsDNS1123Subdomain(gv.Group); len(msgs) > 0 {
+				errs = append(errs, field.Invalid(at.Child("apiVersion"), gv.Group, strings.Join(msgs, ",")))
+			}
+		}
+		if gv.Version == "" {
+			errs = append(errs, field.Invalid(at.Child("apiVersion"), k.APIVersion, "version must be specified"))
+		} else if msgs := validation.IsDNS1035Label(gv.Version); len(msgs) > 0 {
+			errs = append(errs, field.Invalid(at.Child("apiVersion"), gv.Version, strings.Join(msgs, ",")))
+		}
 	}
 	if k.Kind == "" {
 		errs = append(errs, field.Required(at.Child("kind"), ""))
+	} else if msgs := validation.IsDNS1035Label(strings.ToLower(k.Kind)); len(msgs) > 0 {
+		errs = append(errs, field.Invalid(at.Child("kind"), k.Kind, "may have mixed case, but should otherwise match: "+strings.Join(msgs, ",")))
 	}
 	return errs
 }
