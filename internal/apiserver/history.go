@@ -138,7 +138,7 @@ func (s *Server) listAt(ctx context.Context, r *api.Resource, o listOptions, fro
 		pg, err := s.Store.Range(ctx, from, to, limit, rev)
 		switch {
 		case errors.Is(err, store.ErrCompacted):
-			return nil, expired(o, from)
+			return nil, s.expired(o, from)
 		case errors.Is(err, store.ErrFuture):
 			return nil, s.tooLarge(rev)
 		case err != nil:
@@ -155,7 +155,7 @@ func (s *Server) listAt(ctx context.Context, r *api.Resource, o listOptions, fro
 			p.entries = append(p.entries, e)
 			if o.limit > 0 && len(p.entries) == o.limit && (pg.More || i < len(pg.KVs)-1) {
 				// The next key is the one right after the last that came.
-				p.cont = continueFrom(o.sel.prefix, e.key+"\x00", rev)
+				p.cont = s.continueFrom(&o, e.key+"\x00", rev)
 				if !o.hasSelection {
 					p.left = &pg.Left
 				}
@@ -171,11 +171,11 @@ func (s *Server) listAt(ctx context.Context, r *api.Resource, o listOptions, fro
 
 // expired tells that the history that a list needs is gone. Whoever was in the midst of it
 // gets a token to go on with what is there now.
-func expired(o listOptions, from string) error {
+func (s *Server) expired(o listOptions, from string) error {
 	if o.cont == "" {
 		return apierrors.NewResourceExpired(expiredList)
 	}
 	e := apierrors.NewResourceExpired(expiredContinue)
-	e.ErrStatus.ListMeta = metav1.ListMeta{Continue: continueFrom(o.sel.prefix, from, -1)}
+	e.ErrStatus.ListMeta = metav1.ListMeta{Continue: s.continueFrom(&o, from, -1)}
 	return e
 }

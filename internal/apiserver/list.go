@@ -35,6 +35,7 @@ type listOptions struct {
 	sendInitial  *bool
 	timeout      time.Duration
 	hasSelection bool
+	begun        int64 // when the first page was read, in Unix seconds; 0: this is it
 }
 
 func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptions, error) {
@@ -168,7 +169,15 @@ type continueToken struct {
 	Version string `json:"v"`
 	Rev     int64  `json:"rv"`
 	Start   string `json:"start"`
+	// Begun is when the list began, in seconds of Unix time.
+	Begun int64 `json:"t,omitempty"`
 }
+
+// tokenLife is how long a list may take from its first page to its last.
+//
+// compat: the history is kept for longer, but clients rely on tokens that expire as
+// etcd's do, which is compacted every five minutes.
+const tokenLife = 5 * time.Minute
 
 // page is a list's answer.
 type page struct {
@@ -182,13 +191,17 @@ type page struct {
 func (s *Server) list(ctx context.Context, r *api.Resource, o listOptions) (*page, error) {
 	switch {
 	case o.cont != "":
-		start, rev, err := decodeContinue(o.cont)
+		start, rev, begun, err := decodeContinue(o.cont)
 		if err != nil {
 			return nil, apierrors.NewBadRequest("invalid continue token: " + err.Error())
 		}
 		if rev < 0 {
 			return s.listCached(ctx, r, o, o.sel.prefix+start)
 		}
+		if begun > 0 && s.Now().Sub(time.Unix(begun, 0)) > tokenLife {
+			return nil, s.expired(o, o.sel.prefix+start)
+		}
+		o.begun = begun
 		return s.listAt(ctx, r, o, o.sel.prefix+start, rev)
 	case o.match == metav1.ResourceVersionMatchExact, o.rev > 0 && o.limit > 0 && o.match == "":
 		if err := s.await(ctx, o.rev); err != nil {
@@ -204,7 +217,7 @@ func (s *Server) list(ctx context.Context, r *api.Resource, o listOptions) (*pag
 }
 
 // decodeContinue reads a token: where in the prefix the list goes on, at which revision (below 0: now).
-func decodeContinue(token string) (start string, rev int64, err error) {
+func decodeContinue(token string) (start string, rev, begun int64, err error) {
 	var tok continueToken
 	b, err := base64.RawURLEncoding.DecodeString(token)
 	if err == nil {
@@ -212,19 +225,19 @@ func decodeContinue(token string) (start string, rev int64, err error) {
 	}
 	switch {
 	case err != nil:
-		return "", 0, fmt.Errorf("continue key is not valid: %w", err)
+		return "", 0, 0, fmt.Errorf("continue key is not valid: %w", err)
 	case tok.Version != "meta.k8s.io/v1":
-		return "", 0, fmt.Errorf("continue key is not valid: server does not recognize this encoded version %s", tok.Version)
+		return "", 0, 0, fmt.Errorf("continue key is not valid: server does not recognize this encoded version %s", tok.Version)
 	case tok.Rev == 0:
-		return "", 0, errors.New("continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+		return "", 0, 0, errors.New("continue key is not valid: incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
 	case tok.Start == "":
-		return "", 0, errors.New("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
+		return "", 0, 0, errors.New("continue key is not valid: encoded start key empty (version meta.k8s.io/v1)")
 	}
 	key := "/" + strings.TrimPrefix(tok.Start, "/")
 	if path.Clean(key) != key {
-		return "", 0, fmt.Errorf("continue key is not valid: %s", tok.Start)
+		return "", 0, 0, fmt.Errorf("continue key is not valid: %s", tok.Start)
 	}
-	return key[1:], tok.Rev, nil
+	return key[1:], tok.Rev, tok.Begun, nil
 }
 
 // await returns when the cache has revision rev. A revision from the future is refused after a moment.
@@ -262,7 +275,7 @@ func (s *Server) listCached(_ context.Context, r *api.Resource, o listOptions, f
 		}
 		if o.limit > 0 && len(p.entries) == o.limit {
 			if left++; left == 1 {
-				p.cont = continueFrom(o.sel.prefix, e.key, p.rev)
+				p.cont = s.continueFrom(&o, e.key, p.rev)
 			}
 			return !o.hasSelection
 		}
@@ -275,8 +288,11 @@ func (s *Server) listCached(_ context.Context, r *api.Resource, o listOptions, f
 	return p, nil
 }
 
-func continueFrom(prefix, key string, rev int64) string {
-	b, _ := json.Marshal(continueToken{Version: "meta.k8s.io/v1", Rev: rev, Start: strings.TrimPrefix(key, prefix)})
+func (s *Server) continueFrom(o *listOptions, key string, rev int64) string {
+	if o.begun == 0 {
+		o.begun = s.Now().Unix()
+	}
+	b, _ := json.Marshal(continueToken{Version: "meta.k8s.io/v1", Rev: rev, Start: strings.TrimPrefix(key, o.sel.prefix), Begun: o.begun})
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
