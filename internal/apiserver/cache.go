@@ -31,6 +31,7 @@ type cache struct {
 
 	// events[i] has sequence number first+i. Revisions at or below base are no longer told in full.
 	events   []*change
+	keep     int // how many of them, at most
 	first    int64
 	base     int64
 	watchers map[*watcher]struct{}
@@ -61,7 +62,7 @@ const maxEvents = 1024
 
 func newCache(r *api.Resource) *cache {
 	c := &cache{
-		res: r, byKey: map[string]*entry{}, watchers: map[*watcher]struct{}{},
+		res: r, keep: maxEvents, byKey: map[string]*entry{}, watchers: map[*watcher]struct{}{},
 		tree:    btree.NewBTreeGOptions(func(a, b *entry) bool { return a.key < b.key }, btree.Options{NoLocks: true}),
 		indexes: map[string]map[string]map[*entry]struct{}{},
 	}
@@ -151,17 +152,17 @@ func (c *cache) apply(rev int64, writes []write) {
 
 // trim forgets the oldest events, whole transactions.
 func (c *cache) trim() {
-	if len(c.events) <= maxEvents {
+	if len(c.events) <= c.keep {
 		return
 	}
-	drop := len(c.events) - maxEvents*3/4
+	drop := len(c.events) - c.keep*3/4
 	for drop < len(c.events) && c.events[drop].rev == c.events[drop-1].rev {
 		drop++
 	}
 	c.base = c.events[drop-1].rev
 	c.first += int64(drop)
 	// A new array, so that a watcher may go on reading the one it has.
-	c.events = append(make([]*change, 0, maxEvents+1), c.events[drop:]...)
+	c.events = append(make([]*change, 0, c.keep+1), c.events[drop:]...)
 }
 
 // snapshot is the state of a namespace (prefix) as a tree of its own.
