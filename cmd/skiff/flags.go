@@ -23,6 +23,8 @@ func configFlags(c *cobra.Command, cfg *cluster.Config) {
 	f.StringVar(&cfg.PodNetworkCIDR, "pod-network-cidr", cluster.DefaultPodNetworkCIDR, "network that pods get their addresses from")
 	f.StringVar(&cfg.ClusterDomain, "cluster-domain", cluster.DefaultClusterDomain, "domain of the cluster's DNS names")
 	f.StringVar(&cfg.ContainerRuntimeEndpoint, "container-runtime-endpoint", "", "socket of a CRI runtime to use instead of the built-in one")
+	f.DurationVar(&cfg.History, "history", cluster.DefaultHistory, "how long past revisions can be read")
+	f.Int64Var(&cfg.HistoryBytes, "history-bytes", cluster.DefaultHistoryBytes, "how many bytes of past revisions are kept at most; never less than the present has")
 	f.IntVarP(&cfg.Verbosity, "verbosity", "v", 0, "how much to log; 1 and above log debug messages")
 }
 

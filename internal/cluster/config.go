@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Config is what a Skiff instance is told. It is kept in the data directory, so
@@ -32,6 +33,10 @@ type Config struct {
 	ClusterDomain            string
 	ContainerRuntimeEndpoint string
 	Verbosity                int
+	// History is how long past revisions can be read (default DefaultHistory), and
+	// HistoryBytes how many bytes of them are kept at most (default DefaultHistoryBytes, and never less than the present has).
+	History      time.Duration
+	HistoryBytes int64
 	// ControlPlaneOnly runs no node on this host.
 	ControlPlaneOnly bool
 }
@@ -52,6 +57,12 @@ func (c *Config) Complete() error {
 		return err
 	}
 	c.DataDir = abs
+	if c.History <= 0 {
+		c.History = DefaultHistory
+	}
+	if c.HistoryBytes <= 0 {
+		c.HistoryBytes = DefaultHistoryBytes
+	}
 	if c.NodeName == "" {
 		host, err := os.Hostname()
 		if err != nil {
@@ -158,6 +169,12 @@ func Load(dataDir string) (c *Config, ok bool, err error) {
 		return nil, false, fmt.Errorf("%s is damaged (remove it and start again with the same flags): %w", c.configFile(), err)
 	}
 	c.DataDir = abs
+	if c.History <= 0 {
+		c.History = DefaultHistory
+	}
+	if c.HistoryBytes <= 0 {
+		c.HistoryBytes = DefaultHistoryBytes
+	}
 	return c, true, nil
 }
 

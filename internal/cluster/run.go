@@ -147,7 +147,7 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 	if err := cfg.writeKubeconfig(i.pki); err != nil {
 		return nil, err
 	}
-	st, err := disk.Open(cfg.path("store"), disk.Options{})
+	st, err := disk.Open(cfg.path("store"), disk.Options{HistoryBytes: cfg.HistoryBytes, Log: i.log.With("part", "store")})
 	if err != nil {
 		return nil, err
 	}
@@ -186,43 +186,11 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 	i.parts.run(ctx, "scheduler", func(ctx context.Context) error {
 		return scheduler.New(scheduler.Options{Client: i.api.Client(auth.Component("kube-scheduler")), Events: i.events, Log: i.log.With("part", "scheduler"), Now: time.Now, Seed: seed}).Run(ctx)
 	})
-	i.parts.run(ctx, "compaction", func(ctx context.Context) error { return compactHistory(ctx, st) })
+	i.parts.run(ctx, "compaction", func(ctx context.Context) error {
+		return (&compactor{st: st, keep: cfg.History, now: time.Now}).run(ctx)
+	})
 	i.step("controllers and scheduler started")
 	return st.Close, nil
-}
-
-// history is how long past revisions can be read.
-const history = time.Hour
-
-// compactHistory lets go of history that is older than an hour. It looks once a
-// quarter of that, and only while there were writes.
-func compactHistory(ctx context.Context, st *disk.Store) error {
-	type mark struct {
-		rev int64
-		at  time.Time
-	}
-	var marks []mark
-	t := time.NewTicker(history / 4)
-	defer t.Stop()
-	for {
-		cur, compacted := st.Revision()
-		if len(marks) == 0 || marks[len(marks)-1].rev != cur {
-			marks = append(marks, mark{cur, time.Now()})
-		}
-		for len(marks) > 1 && time.Since(marks[1].at) > history {
-			marks = marks[1:]
-		}
-		if m := marks[0]; time.Since(m.at) > history && m.rev > compacted {
-			if err := st.Compact(ctx, m.rev); err != nil {
-				return err
-			}
-		}
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
 }
 
 // nodeHandlers finds the kubelet API of a node.
