@@ -54,7 +54,7 @@ func (f *corpusFile) run(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s:%d: %v", f.path, s.line, err)
 				}
-				if s.outcome.fill && *rewrite {
+				if s.outcome.fill && *rewrite && (s.outcome.code == 0 || s.outcome.code == a.code) {
 					mu.Lock()
 					fills[s.outcome.line] = a.describe(true)
 					mu.Unlock()

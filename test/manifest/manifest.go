@@ -47,7 +47,7 @@
 //	message: text          a part of the message
 //	warning: text          one of the warnings; all are named
 //
-// A step without an outcome succeeds, whatever else it gives. An outcome of "=> ?" is filled in by
+// A step without an outcome succeeds, whatever else it gives. An outcome of "=> ?", or "=> 422 ?", is filled in by
 //
 //	go test ./test/manifest -rewrite
 //
@@ -145,9 +145,12 @@ func readFile(path string) (*corpusFile, error) {
 		case strings.HasPrefix(line, "=> "):
 			answer = true
 			s.outcome.line = n
-			if line == "=> ?" {
-				s.outcome.fill = true
-			} else if s.outcome.code, err = strconv.Atoi(line[3:]); err != nil {
+			code, fill := strings.CutSuffix(line[3:], "?")
+			s.outcome.fill = fill
+			if code = strings.TrimSpace(code); code == "" {
+				break
+			}
+			if s.outcome.code, err = strconv.Atoi(code); err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", path, n, err)
 			}
 		case answer:
