@@ -87,7 +87,7 @@ func (c *cluster) ask(method, url, contentType string, body []byte) answer {
 	a.tree, _ = decode(a.body)
 	for _, h := range w.Header().Values("Warning") {
 		if text, err := strconv.Unquote(strings.TrimPrefix(h, "299 - ")); err == nil {
-			a.warnings = append(a.warnings, text)
+			a.warnings = append(a.warnings, oneLine(text))
 		} else {
 			a.warnings = append(a.warnings, h)
 		}
@@ -135,12 +135,15 @@ func (a answer) causes() []string {
 		m, _ := c.(map[string]any)
 		if reason := fmt.Sprint(m["reason"]); strings.HasPrefix(reason, "FieldValue") || strings.HasPrefix(reason, "FieldType") {
 			field, _ := m["field"].(string)
-			out = append(out, fmt.Sprintf("%s: %s: %s", field, reason, m["message"]))
+			out = append(out, oneLine(fmt.Sprintf("%s: %s: %s", field, reason, m["message"])))
 		}
 	}
 	slices.Sort(out)
 	return out
 }
+
+// oneLine lets a text of several lines be one line of an outcome.
+func oneLine(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\n", " ")) }
 
 func (a answer) message() string {
 	if v, _ := get(a.tree, []string{"kind"}); v != "Status" {
@@ -148,7 +151,7 @@ func (a answer) message() string {
 	}
 	m, _ := get(a.tree, []string{"message"})
 	s, _ := m.(string)
-	return s
+	return oneLine(s)
 }
 
 // A target is the object that the steps of a case are about.
