@@ -5,7 +5,7 @@ VERSION ?= v0.1.0
 LDFLAGS := -s -w -X github.com/skiff-k8s/skiff/internal/cluster.Version=$(VERSION)
 DATA    ?= /var/lib/skiff
 
-.PHONY: help build tools deps up down reset images check test bench clean
+.PHONY: help build tools deps up down reset images check clients test bench clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +48,12 @@ check: ## vet everything (under a minute when built before)
 	@test -z "$$(gofmt -l cmd internal test tools)" || (gofmt -l cmd internal test tools; exit 1)
 	$(GO) vet -tags grpcnotrace ./...
 
-test: deps build images check ## all that CI runs: checks, unit tests, tutorials on real containers
+clients: build ## build real clients (kubectl, helm, client-go of several versions) and run them against the server
+	cd test/client && $(GO) run ./build && $(GO) test -trimpath -timeout 15m ./...
+
+test: deps build images check ## all that CI runs: checks, unit tests, tutorials on real containers, real clients
 	$(GO) test -tags grpcnotrace -timeout 20m ./...
+	$(MAKE) clients
 
 bench: build images ## measure start, memory, API and pods on this machine
 	$(GO) run ./test/bench
