@@ -193,6 +193,9 @@ const maxDepth = 256
 
 // decode reads FieldsV1 JSON. Elements of kinds that we do not know are dropped.
 func decode(raw []byte) (*set, error) {
+	if !utf8.Valid(raw) {
+		return nil, errFields
+	}
 	d := decoder{b: raw, text: string(raw)}
 	s, err := d.set(0)
 	if err != nil {
@@ -273,12 +276,7 @@ func (d *decoder) set(depth int) (*set, error) {
 	}
 	if !sorted {
 		slices.SortStableFunc(s.children, func(a, b child) int { return strings.Compare(a.element, b.element) })
-		s.children = slices.CompactFunc(s.children, func(a, b child) bool {
-			if a.element == b.element {
-				a.set.union(b.set)
-			}
-			return a.element == b.element
-		})
+		s.children = joined(s.children)
 	}
 	if len(s.children) == 0 {
 		s.member = true
