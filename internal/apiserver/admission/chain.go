@@ -6,6 +6,7 @@ func NewChain(c Config) *Chain {
 	if c.Authorizer == nil {
 		c.Authorizer = administrators{}
 	}
+	node := nodeRestriction{r, c.Authorizer}
 	security := newPodSecurity(r, c.PodSecurity)
 	sign := signer{c.Authorizer}
 	return newChain([]plugin{
@@ -15,6 +16,19 @@ func NewChain(c Config) *Chain {
 		{name: "LimitRanger", on: []string{"CREATE,UPDATE persistentvolumeclaims", "CREATE pods", "UPDATE pods/resize"}, validate: limitRanger{r}.validate},
 		{name: "ServiceAccount", on: []string{"CREATE pods"}, admit: serviceAccount{r}.admit},
 		{name: "ServiceAccount", on: []string{"CREATE pods", "UPDATE pods/ephemeralcontainers"}, validate: serviceAccount{r}.validate},
+		{name: "NodeRestriction", on: []string{"CREATE,UPDATE,DELETE pods"}, validate: node.only(node.pod)},
+		{name: "NodeRestriction", on: []string{"UPDATE pods/status"}, validate: node.only(node.podStatus)},
+		{name: "NodeRestriction", on: []string{"CREATE pods/eviction"}, validate: node.only(node.eviction)},
+		{name: "NodeRestriction", on: []string{"CREATE,UPDATE pods/binding pods/ephemeralcontainers pods/resize"}, validate: node.only(node.podOther)},
+		{name: "NodeRestriction", on: []string{"CREATE,UPDATE,DELETE nodes", "UPDATE nodes/status"}, validate: node.only(node.node)},
+		{name: "NodeRestriction", on: []string{"CREATE,UPDATE,DELETE persistentvolumeclaims"}, validate: node.only(node.claim)},
+		{name: "NodeRestriction", on: []string{"UPDATE persistentvolumeclaims/status"}, validate: node.only(node.claimStatus)},
+		{name: "NodeRestriction", on: []string{"CREATE serviceaccounts/token"}, validate: node.only(node.token)},
+		{name: "NodeRestriction", on: []string{"CREATE,UPDATE,DELETE leases.coordination.k8s.io"}, validate: node.only(node.lease)},
+		{name: "NodeRestriction", on: []string{"CREATE,UPDATE,DELETE csinodes.storage.k8s.io"}, validate: node.only(node.csiNode)},
+		{name: "NodeRestriction", on: []string{"CREATE,DELETE resourceslices.resource.k8s.io"}, validate: node.only(node.slice)},
+		{name: "NodeRestriction", on: []string{"CREATE certificatesigningrequests.certificates.k8s.io"}, validate: node.only(node.certificate)},
+		{name: "NodeRestriction", on: []string{"CREATE podcertificaterequests.certificates.k8s.io"}, validate: node.only(node.podCertificate)},
 		{name: "TaintNodesByCondition", on: []string{"CREATE nodes"}, admit: taintNodesByCondition},
 		{name: "PodSecurity", on: []string{"CREATE,UPDATE pods", "UPDATE pods/ephemeralcontainers pods/resize"}, validate: security.pod},
 		{name: "PodSecurity", on: []string{"CREATE,UPDATE replicationcontrollers podtemplates replicasets.apps deployments.apps daemonsets.apps statefulsets.apps jobs.batch cronjobs.batch"}, validate: security.workload},

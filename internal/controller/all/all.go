@@ -17,6 +17,7 @@ import (
 	"github.com/skiff-k8s/skiff/internal/controller/nodelifecycle"
 	"github.com/skiff-k8s/skiff/internal/controller/podgc"
 	"github.com/skiff-k8s/skiff/internal/controller/replicaset"
+	"github.com/skiff-k8s/skiff/internal/controller/resourcequota"
 	"github.com/skiff-k8s/skiff/internal/controller/rootca"
 	"github.com/skiff-k8s/skiff/internal/controller/serviceaccount"
 	"github.com/skiff-k8s/skiff/internal/controller/tainteviction"
@@ -57,6 +58,8 @@ func Controllers(c Config) []Controller {
 	}
 	out := []Controller{{garbagecollector.Name, func(ctx context.Context, e *controller.Engine) error {
 		return garbagecollector.Run(ctx, e, c.Rows, c.RowsChanged)
+	}}, {resourcequota.Name, func(ctx context.Context, e *controller.Engine) error {
+		return resourcequota.Run(ctx, e, c.Rows)
 	}}}
 	for _, s := range specs {
 		out = append(out, Controller{s.Name, func(ctx context.Context, e *controller.Engine) error { return e.Run(ctx, s) }})
