@@ -13,6 +13,7 @@ import (
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/all"
+	"github.com/skiff-k8s/skiff/internal/apiserver/admission"
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/client"
 )
@@ -24,6 +25,10 @@ func (s *Server) evict(ctx context.Context, t target, o metav1.DeleteOptions) er
 		return t.notFound()
 	}
 	pod := e.obj.(*corev1.Pod)
+	attrs := admission.Attributes{Operation: admission.Create, Resource: t.res, Subresource: "eviction", Namespace: t.ns, Name: t.name, User: t.user, Old: pod, DryRun: t.dryRun, Warn: t.warn}
+	if err := s.admission.Validate(ctx, &attrs); err != nil {
+		return err
+	}
 	// Whatever does not run, or is on its way out, disrupts nothing.
 	free := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodPending || pod.DeletionTimestamp != nil
 	if !free && !t.dryRun {

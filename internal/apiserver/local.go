@@ -164,6 +164,12 @@ func (s *Server) bind(ctx context.Context, t target, b *corev1.Binding) (*entry,
 			}
 			pod.Annotations[k] = v
 		}
+		for k, v := range b.Labels {
+			if pod.Labels == nil {
+				pod.Labels = map[string]string{}
+			}
+			pod.Labels[k] = v
+		}
 		setPodCondition(pod, corev1.PodCondition{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: metav1.Time{Time: s.now()}})
 		return pod, nil
 	})

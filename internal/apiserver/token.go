@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/apiserver/admission"
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/client"
 )
@@ -128,7 +129,7 @@ func (s *Server) PodToken(ctx context.Context, ns, serviceAccount string, audien
 	return req.Status.Token, req.Status.ExpirationTimestamp.Time, nil
 }
 
-func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, x *exchange, _ *api.Resource) error {
+func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
 	fv := fieldValidationOf(r.URL.Query().Get("fieldValidation"))
 	if err := checkOptions(r, x.verb, r.URL.Query()); err != nil {
 		return err
@@ -140,6 +141,10 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	if s.Tokens == nil {
 		return apierrors.NewServiceUnavailable("this server has no key to sign tokens with")
+	}
+	attrs := admission.Attributes{Operation: admission.Create, Resource: res, Subresource: "token", Namespace: x.ns, Name: x.name, User: x.user, Object: &req, Warn: x.warn}
+	if err := s.admission.Validate(r.Context(), &attrs); err != nil {
+		return err
 	}
 	if err := s.TokenRequest(r.Context(), x.ns, x.name, &req); err != nil {
 		return err
