@@ -37,6 +37,7 @@ func NewChain(c Config) *Chain {
 		{name: "Priority", on: []string{"CREATE,UPDATE priorityclasses.scheduling.k8s.io"}, validate: priority{r}.validate},
 		{name: "DefaultTolerationSeconds", on: []string{"CREATE,UPDATE pods"}, admit: defaultTolerationSeconds},
 		{name: "DefaultStorageClass", on: []string{"CREATE persistentvolumeclaims"}, admit: defaultStorageClass{r}.admit},
+		{name: "StorageObjectInUseProtection", on: []string{"CREATE persistentvolumeclaims persistentvolumes volumeattributesclasses.storage.k8s.io"}, admit: storageObjectInUseProtection},
 		{name: "PersistentVolumeClaimResize", on: []string{"UPDATE persistentvolumeclaims"}, validate: claimResize{r}.validate},
 		{name: "RuntimeClass", on: []string{"CREATE pods"}, admit: runtimeClass{r}.admit, validate: runtimeClass{r}.validate},
 		{name: "CertificateApproval", on: []string{"UPDATE certificatesigningrequests.certificates.k8s.io/approval"}, validate: sign.approval},

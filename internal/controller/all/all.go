@@ -21,6 +21,7 @@ import (
 	"github.com/skiff-k8s/skiff/internal/controller/rootca"
 	"github.com/skiff-k8s/skiff/internal/controller/serviceaccount"
 	"github.com/skiff-k8s/skiff/internal/controller/tainteviction"
+	"github.com/skiff-k8s/skiff/internal/controller/volumeprotection"
 )
 
 // Config is what controllers need to know beside the API.
@@ -55,6 +56,9 @@ func Controllers(c Config) []Controller {
 		tainteviction.Spec(),
 		podgc.Spec(podgc.Threshold),
 		nodeipam.Spec(nodeipam.Networks(c.ClusterCIDR...)),
+		volumeprotection.Claims(),
+		volumeprotection.Volumes(),
+		volumeprotection.Classes(),
 	}
 	out := []Controller{{garbagecollector.Name, func(ctx context.Context, e *controller.Engine) error {
 		return garbagecollector.Run(ctx, e, c.Rows, c.RowsChanged)
