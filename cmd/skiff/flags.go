@@ -25,6 +25,7 @@ func configFlags(c *cobra.Command, cfg *cluster.Config) {
 	f.StringVar(&cfg.ContainerRuntimeEndpoint, "container-runtime-endpoint", "", "socket of a CRI runtime to use instead of the built-in one")
 	f.DurationVar(&cfg.History, "history", cluster.DefaultHistory, "how long past revisions can be read")
 	f.Int64Var(&cfg.HistoryBytes, "history-bytes", cluster.DefaultHistoryBytes, "how many bytes of past revisions are kept at most; never less than the present has")
+	f.BoolVar(&cfg.NoOldAPIVersions, "no-old-api-versions", false, "serve no API versions that Kubernetes serves no more (extensions/v1beta1 and the like)")
 	f.IntVarP(&cfg.Verbosity, "verbosity", "v", 0, "how much to log; 1 and above log debug messages")
 }
 

@@ -52,6 +52,8 @@ type Kind[T any] struct {
 	// ValidateUpdate returns everything that is wrong with the change. Validate is
 	// not called by the server on updates: the row does if it wants it.
 	ValidateUpdate func(next, old *T) field.ErrorList
+	// Versions are the other versions in which the kind is served: As[T, V] values.
+	Versions Versions
 	// Deprecated is what every request about the kind is warned with; empty: nothing.
 	Deprecated string
 	// Warn returns texts for Warning headers; old is nil at creation.
@@ -211,6 +213,9 @@ func (k *Kind[T]) Row() *Resource {
 	k.eraseStatus(r, cast)
 	k.eraseScale(r, cast)
 	k.eraseReads(r, cast)
+	for _, v := range k.Versions {
+		r.Versions = append(r.Versions, v.ofRow(r))
+	}
 	return r
 }
 

@@ -51,6 +51,7 @@ type Resource struct {
 	Status       *ResourceStatus
 	Scale        *ResourceScale
 	Subresources []Subresource
+	Versions     []*Version
 
 	Columns []ResourceColumn
 	Fields  map[string]func(Object) string

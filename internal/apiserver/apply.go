@@ -122,9 +122,12 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 	if err := unmarshalUnstructured(j, u); err != nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
 	}
-	want := t.res.GVK
+	want := t.gvk()
 	if t.sub == "scale" {
 		want = scaleKind
+	}
+	if err := checkQuantityTree(u.Object, t.res.New()); err != nil {
+		return nil, err
 	}
 	have := u.GroupVersionKind()
 	if have.Kind == "" || have.Version == "" {
@@ -152,6 +155,9 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 		if u.GetNamespace() != t.ns {
 			return nil, apierrors.NewBadRequest(fmt.Sprintf("the namespace of the object (%s) does not match the namespace on the request (%s)", u.GetNamespace(), t.ns))
 		}
+	}
+	if t.version != nil && t.sub != "scale" {
+		return t.storedConfiguration(u)
 	}
 	return u, nil
 }

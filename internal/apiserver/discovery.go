@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -28,8 +29,8 @@ type discovery struct {
 // groupVersions are the served versions of every group, in the order of the table.
 func (s *Server) groupVersions() (groups []string, versions map[string][]string) {
 	versions = map[string][]string{}
-	for _, r := range s.rows {
-		g, v := r.GVR.Group, r.GVR.Version
+	add := func(gvr schema.GroupVersionResource) {
+		g, v := gvr.Group, gvr.Version
 		if versions[g] == nil {
 			groups = append(groups, g)
 		}
@@ -37,7 +38,39 @@ func (s *Server) groupVersions() (groups []string, versions map[string][]string)
 			versions[g] = append(versions[g], v)
 		}
 	}
+	for _, r := range s.rows {
+		add(r.GVR)
+	}
+	// Other versions come after the stored ones, current ones first: clients take the first that they know.
+	var old []schema.GroupVersionResource
+	for _, r := range s.rows {
+		for _, v := range r.Versions {
+			if v.Current {
+				add(v.GVR)
+			} else if s.serves(v) {
+				old = append(old, v.GVR)
+			}
+		}
+	}
+	for _, gvr := range old {
+		add(gvr)
+	}
 	return groups, versions
+}
+
+// servedIn are the resources of a group version.
+func (s *Server) servedIn(gv schema.GroupVersion) (out []*served) {
+	for _, r := range s.rows {
+		if r.GVR.GroupVersion() == gv {
+			out = append(out, servedOf(r))
+		}
+		for _, v := range r.Versions {
+			if v.GVR.GroupVersion() == gv && s.serves(v) {
+				out = append(out, &served{Resource: r, gvk: v.GVK, gvr: v.GVR, typ: v.Type, list: reflect.TypeOf(v.NewList())})
+			}
+		}
+	}
+	return out
 }
 
 func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, x *exchange, p string) error {
@@ -98,17 +131,14 @@ func apiGroup(name string, versions []string) metav1.APIGroup {
 func (s *Server) resourceList(group, version string) *metav1.APIResourceList {
 	gv := schema.GroupVersion{Group: group, Version: version}
 	l := &metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv.String(), APIResources: []metav1.APIResource{}}
-	for _, r := range s.rows {
-		if r.GVR.GroupVersion() != gv {
-			continue
-		}
-		main := metav1.APIResource{Name: r.GVR.Resource, SingularName: r.Singular, Namespaced: r.Namespaced, Kind: r.GVK.Kind,
+	for _, r := range s.servedIn(gv) {
+		main := metav1.APIResource{Name: r.GVR.Resource, SingularName: r.Singular, Namespaced: r.Namespaced, Kind: r.gvk.Kind,
 			Verbs: r.Verbs, ShortNames: r.Short, Categories: r.Categories}
 		if !r.Virtual {
 			main.StorageVersionHash = storageHash(r.GVK)
 		}
 		l.APIResources = append(l.APIResources, main)
-		for _, sub := range subresources(r) {
+		for _, sub := range r.subresources() {
 			a := metav1.APIResource{Name: r.GVR.Resource + "/" + sub.Name, Namespaced: r.Namespaced, Kind: sub.Kind.Kind, Verbs: sub.Verbs}
 			if sub.Kind.GroupVersion() != gv {
 				a.Group, a.Version = sub.Kind.Group, sub.Kind.Version
@@ -130,6 +160,17 @@ func subresources(r *api.Resource) []api.Subresource {
 		subs = append(subs, api.Subresource{Name: "scale", Kind: scaleKind, Verbs: []string{"get", "patch", "update"}})
 	}
 	slices.SortFunc(subs, func(a, b api.Subresource) int { return strings.Compare(a.Name, b.Name) })
+	return subs
+}
+
+// subresources are those of the row, in the version at hand.
+func (r *served) subresources() []api.Subresource {
+	subs := subresources(r.Resource)
+	for i := range subs {
+		if subs[i].Kind == r.GVK {
+			subs[i].Kind = r.gvk
+		}
+	}
 	return subs
 }
 
@@ -202,16 +243,13 @@ func (s *Server) resourceDiscovery(group, version string) []apidiscoveryv2.APIRe
 		}
 		return &metav1.GroupVersionKind{Group: k.Group, Version: k.Version, Kind: k.Kind}
 	}
-	for _, r := range s.rows {
-		if r.GVR.GroupVersion() != gv {
-			continue
-		}
-		d := apidiscoveryv2.APIResourceDiscovery{Resource: r.GVR.Resource, ResponseKind: kind(r.GVK), Scope: apidiscoveryv2.ScopeCluster,
+	for _, r := range s.servedIn(gv) {
+		d := apidiscoveryv2.APIResourceDiscovery{Resource: r.GVR.Resource, ResponseKind: kind(r.gvk), Scope: apidiscoveryv2.ScopeCluster,
 			SingularResource: r.Singular, Verbs: r.Verbs, ShortNames: r.Short, Categories: r.Categories}
 		if r.Namespaced {
 			d.Scope = apidiscoveryv2.ScopeNamespace
 		}
-		for _, sub := range subresources(r) {
+		for _, sub := range r.subresources() {
 			d.Subresources = append(d.Subresources, apidiscoveryv2.APISubresourceDiscovery{Subresource: sub.Name, ResponseKind: kind(sub.Kind), Verbs: sub.Verbs})
 		}
 		out = append(out, d)

@@ -333,6 +333,9 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, x *exchange, 
 		s.writeObject(w, r, x, http.StatusOK, l)
 		return nil
 	}
+	if x.version != nil {
+		return s.writeVersionList(w, r, x, meta, p.entries)
+	}
 	if x.accept.media == mediaProtobuf && res.Type != nil {
 		s.writeProtoList(w, x, res, meta, p.entries)
 		return nil

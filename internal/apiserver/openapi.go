@@ -189,14 +189,13 @@ func (s *Server) openAPIDocument(d *definitions.Definitions, at string) ([]byte,
 	return s.documentV3(d, resourceListOperation(at), ops)
 }
 
-// servedAt are the resources of a group version.
-func (s *Server) servedAt(at string) (out []*served) {
-	for _, r := range s.rows {
-		if openAPIPath(r.GVR.GroupVersion()) == at {
-			out = append(out, servedOf(r))
-		}
+// servedAt are the resources of the group version that has its document at the path.
+func (s *Server) servedAt(at string) []*served {
+	parts := strings.Split(at, "/")
+	if len(parts) == 2 {
+		return s.servedIn(schema.GroupVersion{Version: parts[1]})
 	}
-	return out
+	return s.servedIn(schema.GroupVersion{Group: parts[1], Version: parts[2]})
 }
 
 func servedOf(r *api.Resource) *served {

@@ -134,7 +134,7 @@ func (r *served) operations() []operation {
 	watch := root + "/watch" + strings.TrimPrefix(many, root)
 	add("watch", "get", watch, "watch*"+scope+kind+"List", "watchlist", oldWatchList(kind), operation{query: listQuery, produces: listMedia, answer: modelWatch, codes: []int{200, 401}})
 	add("watch", "get", watch+"/{name}", "watch*"+scope+kind, "watch", "watch changes to an object of kind "+kind+". deprecated: use the 'watch' parameter with a list operation instead, filtered to a single item with the 'fieldSelector' parameter.", operation{query: listQuery, produces: listMedia, answer: modelWatch, codes: []int{200, 401}})
-	for _, sub := range subresources(r.Resource) {
+	for _, sub := range r.subresources() {
 		out = append(out, r.subOperations(sub, one, scope, version)...)
 	}
 	return out

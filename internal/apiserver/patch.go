@@ -23,7 +23,7 @@ import (
 
 // patch changes an object by a JSON, merge or strategic merge patch.
 func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data []byte, fv fieldValidation) (*entry, error) {
-	apply, err := patcher(pt, data, t.res.GVK, t.res.New())
+	apply, err := patcher(pt, data, t.gvk(), t.newObject())
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 	}
 	repeated := repeatedFields(data, fv)
 	return s.update(ctx, t, "", func(old api.Object) (api.Object, error) {
-		before, err := marshalJSON(old)
+		before, err := t.shownJSON(old)
 		if err != nil {
 			return nil, apierrors.NewInternalError(err)
 		}
@@ -40,13 +40,19 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		if err != nil {
 			return nil, err
 		}
-		next := t.res.New()
+		next := t.newObject()
+		if err := checkQuantities(after, next); err != nil {
+			return nil, err
+		}
 		strict, err := kjson.UnmarshalStrict(after, next)
 		if err != nil {
 			return nil, apierrors.NewInvalid(t.res.GVK.GroupKind(), t.name, field.ErrorList{field.Invalid(field.NewPath("patch"), shownPatch(t.res, data), err.Error())})
 		}
-		if err := judge(append(repeated[:len(repeated):len(repeated)], strict...), t.res.GVK, fv, t.warn); err != nil {
+		if err := judge(append(repeated[:len(repeated):len(repeated)], strict...), t.gvk(), fv, t.warn); err != nil {
 			return nil, err
+		}
+		if next, err = t.read(next); err != nil {
+			return nil, apierrors.NewBadRequest(err.Error())
 		}
 		if next.GetName() != old.GetName() {
 			return nil, apierrors.NewBadRequest("the name of the object (" + next.GetName() + ") does not match the name on the URL (" + old.GetName() + ")")

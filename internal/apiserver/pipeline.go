@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
+	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/auth"
 )
 
@@ -20,6 +21,7 @@ import (
 type exchange struct {
 	*info
 	user     *auth.User
+	version  *api.Version // in which the request speaks; nil: the stored one
 	warnings []string
 	accept   accepted
 	// readBy bounds the time for reading the body.

@@ -17,6 +17,15 @@ import (
 // writeEntry answers with a stored object, from its shared encodings.
 func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange, code int, e *entry) {
 	a := x.accept
+	if x.version != nil && a.as == "" {
+		o, err := x.version.Show(e.obj)
+		if err != nil {
+			s.writeError(w, r, x, apierrors.NewInternalError(err))
+			return
+		}
+		s.writeObject(w, r, x, code, o)
+		return
+	}
 	switch a.as {
 	case "Table":
 		t, err := tableOf(e.res, []*entry{e}, strconv.FormatInt(e.rev, 10), includeObject(r), true)

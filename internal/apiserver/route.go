@@ -27,6 +27,12 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 		return s.serveOther(w, r, x)
 	}
 	res := s.row(x.gvr())
+	if v := s.version(x.gvr()); res == nil && v != nil {
+		res, x.version = v.Resource, v
+		if v.Deprecated != "" {
+			x.warn(v.Deprecated)
+		}
+	}
 	if res == nil {
 		return pathNotFound()
 	}
@@ -121,7 +127,7 @@ func (s *Server) serveSubresource(w http.ResponseWriter, r *http.Request, x *exc
 // targetOf is what the request writes.
 func (x *exchange) targetOf(r *http.Request, res *api.Resource) (target, fieldValidation, error) {
 	q := r.URL.Query()
-	t := target{res: res, sub: x.sub, ns: x.ns, name: x.name, user: x.user, warn: x.warn}
+	t := target{res: res, version: x.version, sub: x.sub, ns: x.ns, name: x.name, user: x.user, warn: x.warn}
 	if !res.Namespaced {
 		t.ns = ""
 	}
@@ -203,6 +209,9 @@ func (s *Server) readObject(r *http.Request, x *exchange, gvk schema.GroupVersio
 	b, err := readBody(r)
 	if err != nil {
 		return err
+	}
+	if v := x.version; v != nil && gvk == v.Resource.GVK {
+		return decodeVersion(v, media, b, into, fv, x.warn)
 	}
 	return decodeBody(media, b, gvk, into, fv, x.warn)
 }
@@ -383,6 +392,9 @@ func (s *Server) serveDeleteCollection(w http.ResponseWriter, r *http.Request, x
 
 func (s *Server) writeListOf(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource, p *page) error {
 	meta := metav1.ListMeta{ResourceVersion: revText(p.rev)}
+	if x.version != nil {
+		return s.writeVersionList(w, r, x, meta, p.entries)
+	}
 	if x.accept.media == mediaProtobuf && res.Type != nil {
 		s.writeProtoList(w, x, res, meta, p.entries)
 		return nil

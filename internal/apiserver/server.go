@@ -46,6 +46,8 @@ type Options struct {
 	// Dial opens connections to pods and services, for the proxy subresources.
 	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	Version VersionInfo
+	// NoOldVersions serves current versions of kinds only.
+	NoOldVersions bool
 	// Authorizer answers what admission asks besides the write itself; nil admits administrators only.
 	Authorizer admission.Authorizer
 	// PodSecurity says what pod security admission does not look at.

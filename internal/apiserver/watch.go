@@ -185,6 +185,13 @@ func (st *stream) event(kind watch.EventType, e *entry) error {
 			return err
 		}
 	}
+	if v := st.x.version; v != nil && st.x.accept.as == "" {
+		o, err := v.Show(e.obj)
+		if err != nil {
+			return err
+		}
+		return st.loose(kind, o)
+	}
 	if st.protobuf() && e.raw != nil {
 		head, size := protoHead(st.res.GVK, len(e.raw)+len(e.suffix))
 		st.protoEvent(string(kind), size, func(b []byte) []byte {
@@ -255,8 +262,11 @@ func (st *stream) protoEvent(kind string, size int, object func([]byte) []byte) 
 
 // bookmark tells that everything up to rev was sent; end marks the end of the initial events.
 func (st *stream) bookmark(rev int64, end bool) error {
-	o := st.res.New()
-	o.GetObjectKind().SetGroupVersionKind(st.res.GVK)
+	o, gvk := st.res.New(), st.res.GVK
+	if v := st.x.version; v != nil {
+		o, gvk = v.New(), v.GVK
+	}
+	o.GetObjectKind().SetGroupVersionKind(gvk)
 	o.SetResourceVersion(revText(rev))
 	if end {
 		o.SetAnnotations(map[string]string{metav1.InitialEventsAnnotationKey: "true"})

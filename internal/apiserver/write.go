@@ -27,13 +27,15 @@ import (
 
 // target is what a write is about.
 type target struct {
-	res    *api.Resource
-	sub    string
-	ns     string
-	name   string
-	user   *auth.User
-	dryRun bool
-	warn   func(string) // receives texts for Warning headers; never nil
+	res *api.Resource
+	// version is the one that the request speaks; nil: the stored one.
+	version *api.Version
+	sub     string
+	ns      string
+	name    string
+	user    *auth.User
+	dryRun  bool
+	warn    func(string) // receives texts for Warning headers; never nil
 	// manager is who owns what this write sets; via is the subresource that the
 	// write came through where it differs from sub (scale is written as the object).
 	manager string
@@ -201,8 +203,11 @@ func (s *Server) validateCreate(t target, o api.Object) error {
 	if r.Validate != nil {
 		errs = append(errs, r.Validate(o)...)
 	}
+	if t.version != nil && t.version.Validate != nil {
+		errs = append(errs, t.version.Validate(o)...)
+	}
 	if len(errs) > 0 {
-		return apierrors.NewInvalid(r.GVK.GroupKind(), o.GetName(), errs)
+		return apierrors.NewInvalid(t.groupKind(), o.GetName(), errs)
 	}
 	if r.Warn != nil {
 		for _, w := range r.Warn(o, nil) {

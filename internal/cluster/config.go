@@ -37,6 +37,8 @@ type Config struct {
 	// HistoryBytes how many bytes of them are kept at most (default DefaultHistoryBytes, and never less than the present has).
 	History      time.Duration
 	HistoryBytes int64
+	// NoOldAPIVersions serves current API versions only.
+	NoOldAPIVersions bool
 	// ControlPlaneOnly runs no node on this host.
 	ControlPlaneOnly bool
 }

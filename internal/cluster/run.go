@@ -161,7 +161,7 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 		return st.Close, err
 	}
 	i.api, err = apiserver.New(ctx, apiserver.Options{
-		Store: st, Log: i.log.With("part", "apiserver"), ServiceCIDR: cidr, Tokens: tokens, Node: i.nodes.handler, Version: VersionInfo(),
+		Store: st, Log: i.log.With("part", "apiserver"), ServiceCIDR: cidr, Tokens: tokens, Node: i.nodes.handler, Version: VersionInfo(), NoOldVersions: cfg.NoOldAPIVersions,
 	})
 	if err != nil {
 		return st.Close, err

@@ -57,6 +57,7 @@ var (
 	byType = map[reflect.Type]*api.Resource{}
 	byGVR  = map[schema.GroupVersionResource]*api.Resource{}
 	byGVK  = map[schema.GroupVersionKind]*api.Resource{}
+	other  = map[schema.GroupVersionResource]*api.Version{}
 )
 
 var _ = func() bool {
@@ -64,6 +65,10 @@ var _ = func() bool {
 		byGVR[r.GVR] = r
 		byGVK[r.GVK] = r
 		byType[r.Type] = r
+		for _, v := range r.Versions {
+			other[v.GVR] = v
+			byGVK[v.GVK] = r
+		}
 	}
 	return true
 }()
@@ -80,6 +85,9 @@ func For[T api.Object]() *api.Resource {
 // Of finds the row of an object; nil when it is of no built-in kind.
 func Of(o api.Object) *api.Resource { return byType[reflect.TypeOf(o).Elem()] }
 
-// ByGVR and ByGVK find a row; nil when there is none.
+// VersionByGVR finds a version that is not the stored one; nil when there is none.
+func VersionByGVR(r schema.GroupVersionResource) *api.Version { return other[r] }
+
+// ByGVR and ByGVK find a row; nil when there is none. A kind is found under all its versions.
 func ByGVR(r schema.GroupVersionResource) *api.Resource { return byGVR[r] }
 func ByGVK(k schema.GroupVersionKind) *api.Resource     { return byGVK[k] }

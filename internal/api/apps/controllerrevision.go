@@ -17,7 +17,8 @@ import (
 // ControllerRevision is all there is about ControllerRevision objects on the server.
 var ControllerRevision = api.Kind[appsv1.ControllerRevision]{
 	Version: appsv1.SchemeGroupVersion, Resource: "controllerrevisions", Namespaced: true,
-	List: &appsv1.ControllerRevisionList{},
+	Versions: controllerRevisionVersions,
+	List:     &appsv1.ControllerRevisionList{},
 	Validate: func(o *appsv1.ControllerRevision) field.ErrorList {
 		return meta.NonNegative(o.Revision, nil, "revision")
 	},

@@ -12,8 +12,9 @@ import (
 // DaemonSet is all there is about DaemonSet objects on the server.
 var DaemonSet = api.Kind[appsv1.DaemonSet]{
 	Version: appsv1.SchemeGroupVersion, Resource: "daemonsets", Short: []string{"ds"}, Categories: []string{"all"}, Namespaced: true,
+	Versions:       daemonSetVersions,
 	List:           &appsv1.DaemonSetList{},
-	Status:         api.StatusOf(func(o *appsv1.DaemonSet) *appsv1.DaemonSetStatus { return &o.Status }),
+	Status:         api.StatusOf(func(o *appsv1.DaemonSet) *appsv1.DaemonSetStatus { return &o.Status }).WithValidate(validateDaemonSetStatus),
 	Spec:           func(o *appsv1.DaemonSet) any { return &o.Spec },
 	Prepare:        prepareDaemonSet,
 	PrepareUpdate:  prepareDaemonSetUpdate,

@@ -13,9 +13,16 @@ import (
 // Deployment is all there is about Deployment objects on the server.
 var Deployment = api.Kind[appsv1.Deployment]{
 	Version: appsv1.SchemeGroupVersion, Resource: "deployments", Short: []string{"deploy"}, Categories: []string{"all"}, Namespaced: true,
-	List:   &appsv1.DeploymentList{},
-	Status: api.StatusOf(func(o *appsv1.Deployment) *appsv1.DeploymentStatus { return &o.Status }),
-	Spec:   func(o *appsv1.Deployment) any { return &o.Spec },
+	Versions: deploymentVersions,
+	List:     &appsv1.DeploymentList{},
+	Status:   api.StatusOf(func(o *appsv1.Deployment) *appsv1.DeploymentStatus { return &o.Status }).WithValidate(validateDeploymentStatus),
+	// compat: annotations count, for they are copied to the replica sets.
+	Spec: func(o *appsv1.Deployment) any {
+		return struct {
+			Spec        *appsv1.DeploymentSpec
+			Annotations map[string]string
+		}{&o.Spec, o.Annotations}
+	},
 	Scale: &api.Scale[appsv1.Deployment]{
 		Replicas:    func(o *appsv1.Deployment) int32 { return *o.Spec.Replicas },
 		SetReplicas: func(o *appsv1.Deployment, n int32) { o.Spec.Replicas = &n },

@@ -13,9 +13,10 @@ import (
 // StatefulSet is all there is about StatefulSet objects on the server.
 var StatefulSet = api.Kind[appsv1.StatefulSet]{
 	Version: appsv1.SchemeGroupVersion, Resource: "statefulsets", Short: []string{"sts"}, Categories: []string{"all"}, Namespaced: true,
-	List:   &appsv1.StatefulSetList{},
-	Status: api.StatusOf(func(o *appsv1.StatefulSet) *appsv1.StatefulSetStatus { return &o.Status }),
-	Spec:   func(o *appsv1.StatefulSet) any { return &o.Spec },
+	Versions: statefulSetVersions,
+	List:     &appsv1.StatefulSetList{},
+	Status:   api.StatusOf(func(o *appsv1.StatefulSet) *appsv1.StatefulSetStatus { return &o.Status }).WithValidate(validateStatefulSetStatus),
+	Spec:     func(o *appsv1.StatefulSet) any { return &o.Spec },
 	Scale: &api.Scale[appsv1.StatefulSet]{
 		Replicas:    func(o *appsv1.StatefulSet) int32 { return *o.Spec.Replicas },
 		SetReplicas: func(o *appsv1.StatefulSet, n int32) { o.Spec.Replicas = &n },

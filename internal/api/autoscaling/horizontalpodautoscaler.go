@@ -10,7 +10,8 @@ import (
 // HorizontalPodAutoscaler is all there is about HorizontalPodAutoscaler objects on the server.
 var HorizontalPodAutoscaler = api.Kind[autoscalingv2.HorizontalPodAutoscaler]{
 	Version: autoscalingv2.SchemeGroupVersion, Resource: "horizontalpodautoscalers", Short: []string{"hpa"}, Categories: []string{"all"}, Namespaced: true,
-	List: &autoscalingv2.HorizontalPodAutoscalerList{},
+	Versions: api.Versions{autoscalerV1},
+	List:     &autoscalingv2.HorizontalPodAutoscalerList{},
 	Status: api.StatusOf(func(o *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.HorizontalPodAutoscalerStatus {
 		return &o.Status
 	}),

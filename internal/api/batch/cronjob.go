@@ -11,6 +11,7 @@ import (
 // CronJob is all there is about CronJob objects on the server.
 var CronJob = api.Kind[batchv1.CronJob]{
 	Version: batchv1.SchemeGroupVersion, Resource: "cronjobs", Short: []string{"cj"}, Categories: []string{"all"}, Namespaced: true,
+	Versions:       cronJobVersions,
 	List:           &batchv1.CronJobList{},
 	Status:         api.StatusOf(func(o *batchv1.CronJob) *batchv1.CronJobStatus { return &o.Status }),
 	Spec:           func(o *batchv1.CronJob) any { return &o.Spec },

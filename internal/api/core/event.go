@@ -9,6 +9,7 @@ import (
 // Event is all there is about Event objects on the server.
 var Event = api.Kind[corev1.Event]{
 	Version: corev1.SchemeGroupVersion, Resource: "events", Short: []string{"ev"}, Namespaced: true,
+	Versions:        api.Versions{eventV1, eventV1beta1},
 	LooseFinalizers: true,
 	CreateOnUpdate:  true,
 	List:            &corev1.EventList{},

@@ -107,6 +107,12 @@ func validateEvent(e *corev1.Event) field.ErrorList {
 	if e.EventTime.IsZero() {
 		return errs
 	}
+	return append(errs, validateTimedEvent(e)...)
+}
+
+// validateTimedEvent holds for events that say when they happened.
+func validateTimedEvent(e *corev1.Event) field.ErrorList {
+	var errs field.ErrorList
 	errs = append(errs, required(nil, "reportingController", e.ReportingController, "reportingInstance", e.ReportingInstance, "action", e.Action, "reason", e.Reason)...)
 	if e.ReportingController != "" {
 		errs = append(errs, meta.NameError(field.NewPath("reportingController"), e.ReportingController, meta.QualifiedName)...)

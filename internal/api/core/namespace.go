@@ -11,7 +11,7 @@ import (
 var Namespace = api.Kind[corev1.Namespace]{
 	Version: corev1.SchemeGroupVersion, Resource: "namespaces", Short: []string{"ns"},
 	List:   &corev1.NamespaceList{},
-	Status: api.StatusOf(func(o *corev1.Namespace) *corev1.NamespaceStatus { return &o.Status }),
+	Status: api.StatusOf(func(o *corev1.Namespace) *corev1.NamespaceStatus { return &o.Status }).WithValidate(validateNamespaceStatus),
 	Verbs:  []string{"create", "delete", "get", "list", "patch", "update", "watch"},
 	Name:   api.NameIsDNSLabel,
 	Subresources: []api.Subresource{

@@ -15,7 +15,7 @@ var ReplicationController = api.Kind[corev1.ReplicationController]{
 	Version: corev1.SchemeGroupVersion, Resource: "replicationcontrollers", Short: []string{"rc"}, Categories: []string{"all"}, Namespaced: true,
 	Storage: "controllers",
 	List:    &corev1.ReplicationControllerList{},
-	Status:  api.StatusOf(func(o *corev1.ReplicationController) *corev1.ReplicationControllerStatus { return &o.Status }),
+	Status:  api.StatusOf(func(o *corev1.ReplicationController) *corev1.ReplicationControllerStatus { return &o.Status }).WithValidate(validateReplicationControllerStatus),
 	Spec:    func(o *corev1.ReplicationController) any { return &o.Spec },
 	Scale: &api.Scale[corev1.ReplicationController]{
 		Replicas:    func(o *corev1.ReplicationController) int32 { return *o.Spec.Replicas },

@@ -85,7 +85,11 @@ func validateQuantity(name corev1.ResourceName, q resource.Quantity, at *field.P
 }
 
 func validateHugePageAmount(name corev1.ResourceName, q resource.Quantity, at *field.Path) field.ErrorList {
-	size, err := resource.ParseQuantity(strings.TrimPrefix(string(name), corev1.ResourceHugePagesPrefix))
+	amount := strings.TrimPrefix(string(name), corev1.ResourceHugePagesPrefix)
+	if meta.HugeExponent(amount) {
+		amount = ""
+	}
+	size, err := resource.ParseQuantity(amount)
 	if err != nil || size.Sign() <= 0 || size.MilliValue()%1000 != 0 {
 		return field.ErrorList{field.Invalid(at, q.String(), fmt.Sprintf("%s is not positive integer multiple of %s", q.String(), name))}
 	}

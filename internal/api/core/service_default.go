@@ -1,6 +1,8 @@
 package core
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -91,6 +93,12 @@ func prepareServiceUpdate(next, old *corev1.Service) {
 	}
 	if !needsClusterIP(n) && needsClusterIP(o) {
 		n.InternalTrafficPolicy = nil
+		if slices.Equal(n.IPFamilies, o.IPFamilies) {
+			n.IPFamilies = nil
+		}
+		if equalAt(n.IPFamilyPolicy, o.IPFamilyPolicy) {
+			n.IPFamilyPolicy = nil
+		}
 	}
 	if o.Type == corev1.ServiceTypeLoadBalancer && n.Type != corev1.ServiceTypeLoadBalancer {
 		if equalAt(n.AllocateLoadBalancerNodePorts, o.AllocateLoadBalancerNodePorts) {

@@ -9,6 +9,7 @@ import (
 // EndpointSlice is all there is about EndpointSlice objects on the server.
 var EndpointSlice = api.Kind[discoveryv1.EndpointSlice]{
 	Version: discoveryv1.SchemeGroupVersion, Resource: "endpointslices", Namespaced: true,
+	Versions:       sliceVersions,
 	List:           &discoveryv1.EndpointSliceList{},
 	Default:        defaultEndpointSlice,
 	Validate:       validateEndpointSlice,

@@ -10,9 +10,10 @@ import (
 // Ingress is all there is about Ingress objects on the server.
 var Ingress = api.Kind[networkingv1.Ingress]{
 	Version: networkingv1.SchemeGroupVersion, Resource: "ingresses", Short: []string{"ing"}, Namespaced: true,
+	Versions:       ingressVersions,
 	Storage:        "ingress",
 	List:           &networkingv1.IngressList{},
-	Status:         api.StatusOf(func(o *networkingv1.Ingress) *networkingv1.IngressStatus { return &o.Status }),
+	Status:         api.StatusOf(func(o *networkingv1.Ingress) *networkingv1.IngressStatus { return &o.Status }).WithValidate(validateIngressStatus),
 	Spec:           func(o *networkingv1.Ingress) any { return &o.Spec },
 	Validate:       validateIngress,
 	ValidateUpdate: func(next, _ *networkingv1.Ingress) field.ErrorList { return validateIngressSpec(&next.Spec) },

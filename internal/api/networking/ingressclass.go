@@ -9,6 +9,7 @@ import (
 // IngressClass is all there is about IngressClass objects on the server.
 var IngressClass = api.Kind[networkingv1.IngressClass]{
 	Version: networkingv1.SchemeGroupVersion, Resource: "ingressclasses",
+	Versions:       ingressClassVersions,
 	List:           &networkingv1.IngressClassList{},
 	Spec:           func(o *networkingv1.IngressClass) any { return &o.Spec },
 	Default:        defaultIngressClass,

@@ -11,6 +11,7 @@ import (
 // NetworkPolicy is all there is about NetworkPolicy objects on the server.
 var NetworkPolicy = api.Kind[networkingv1.NetworkPolicy]{
 	Version: networkingv1.SchemeGroupVersion, Resource: "networkpolicies", Short: []string{"netpol"}, Namespaced: true,
+	Versions:       networkPolicyVersions,
 	List:           &networkingv1.NetworkPolicyList{},
 	Spec:           func(o *networkingv1.NetworkPolicy) any { return &o.Spec },
 	Default:        defaultNetworkPolicy,

@@ -10,6 +10,7 @@ import (
 // PodDisruptionBudget is all there is about PodDisruptionBudget objects on the server.
 var PodDisruptionBudget = api.Kind[policyv1.PodDisruptionBudget]{
 	Version: policyv1.SchemeGroupVersion, Resource: "poddisruptionbudgets", Short: []string{"pdb"}, Namespaced: true,
+	Versions:       budgetVersions,
 	RequireVersion: true,
 	List:           &policyv1.PodDisruptionBudgetList{},
 	Status:         api.StatusOf(func(o *policyv1.PodDisruptionBudget) *policyv1.PodDisruptionBudgetStatus { return &o.Status }).WithValidate(validateBudgetStatus),

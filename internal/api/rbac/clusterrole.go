@@ -10,6 +10,7 @@ import (
 // ClusterRole is all there is about ClusterRole objects on the server.
 var ClusterRole = api.Kind[rbacv1.ClusterRole]{
 	Version: rbacv1.SchemeGroupVersion, Resource: "clusterroles",
+	Versions:       clusterRoleVersions,
 	CreateOnUpdate: true,
 	List:           &rbacv1.ClusterRoleList{},
 	Name:           api.NameIsPathSegment,

@@ -10,6 +10,7 @@ import (
 // ClusterRoleBinding is all there is about ClusterRoleBinding objects on the server.
 var ClusterRoleBinding = api.Kind[rbacv1.ClusterRoleBinding]{
 	Version: rbacv1.SchemeGroupVersion, Resource: "clusterrolebindings",
+	Versions:       clusterRoleBindingVersions,
 	CreateOnUpdate: true,
 	List:           &rbacv1.ClusterRoleBindingList{},
 	Name:           api.NameIsPathSegment,

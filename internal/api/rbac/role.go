@@ -10,6 +10,7 @@ import (
 // Role is all there is about Role objects on the server.
 var Role = api.Kind[rbacv1.Role]{
 	Version: rbacv1.SchemeGroupVersion, Resource: "roles", Namespaced: true,
+	Versions:       roleVersions,
 	CreateOnUpdate: true,
 	List:           &rbacv1.RoleList{},
 	Name:           api.NameIsPathSegment,

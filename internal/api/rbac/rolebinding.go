@@ -10,6 +10,7 @@ import (
 // RoleBinding is all there is about RoleBinding objects on the server.
 var RoleBinding = api.Kind[rbacv1.RoleBinding]{
 	Version: rbacv1.SchemeGroupVersion, Resource: "rolebindings", Namespaced: true,
+	Versions:       roleBindingVersions,
 	CreateOnUpdate: true,
 	List:           &rbacv1.RoleBindingList{},
 	Name:           api.NameIsPathSegment,

@@ -1,0 +1,90 @@
+package core
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	eventsv1beta1 "k8s.io/api/events/v1beta1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+)
+
+// Events are of two groups: what core/v1 calls involvedObject and message,
+// events.k8s.io calls regarding and note.
+
+var eventV1 = api.As[corev1.Event, eventsv1.Event]{
+	Version: eventsv1.SchemeGroupVersion, List: &eventsv1.EventList{},
+	Validate: validateNewEvent,
+	Read: func(from *eventsv1.Event, to *corev1.Event) error {
+		*to = corev1.Event{ObjectMeta: from.ObjectMeta, InvolvedObject: from.Regarding, Reason: from.Reason, Message: from.Note, Source: from.DeprecatedSource,
+			FirstTimestamp: from.DeprecatedFirstTimestamp, LastTimestamp: from.DeprecatedLastTimestamp, Count: from.DeprecatedCount, Type: from.Type,
+			EventTime: from.EventTime, Action: from.Action, Related: from.Related, ReportingController: from.ReportingController, ReportingInstance: from.ReportingInstance}
+		if s := from.Series; s != nil {
+			to.Series = &corev1.EventSeries{Count: s.Count, LastObservedTime: s.LastObservedTime}
+		}
+		return nil
+	},
+	Show: func(from *corev1.Event, to *eventsv1.Event) error {
+		*to = eventsv1.Event{ObjectMeta: from.ObjectMeta, Regarding: from.InvolvedObject, Reason: from.Reason, Note: from.Message, DeprecatedSource: from.Source,
+			DeprecatedFirstTimestamp: from.FirstTimestamp, DeprecatedLastTimestamp: from.LastTimestamp, DeprecatedCount: from.Count, Type: from.Type,
+			EventTime: from.EventTime, Action: from.Action, Related: from.Related, ReportingController: from.ReportingController, ReportingInstance: from.ReportingInstance}
+		if s := from.Series; s != nil {
+			to.Series = &eventsv1.EventSeries{Count: s.Count, LastObservedTime: s.LastObservedTime}
+		}
+		return nil
+	},
+}
+
+// eventV1beta1 has the fields of events.k8s.io/v1, but not its strictness.
+var eventV1beta1 = api.As[corev1.Event, eventsv1beta1.Event]{
+	Version: eventsv1beta1.SchemeGroupVersion, List: &eventsv1beta1.EventList{},
+	Read: func(from *eventsv1beta1.Event, to *corev1.Event) error {
+		*to = corev1.Event{ObjectMeta: from.ObjectMeta, InvolvedObject: from.Regarding, Reason: from.Reason, Message: from.Note, Source: from.DeprecatedSource,
+			FirstTimestamp: from.DeprecatedFirstTimestamp, LastTimestamp: from.DeprecatedLastTimestamp, Count: from.DeprecatedCount, Type: from.Type,
+			EventTime: from.EventTime, Action: from.Action, Related: from.Related, ReportingController: from.ReportingController, ReportingInstance: from.ReportingInstance}
+		if s := from.Series; s != nil {
+			to.Series = &corev1.EventSeries{Count: s.Count, LastObservedTime: s.LastObservedTime}
+		}
+		return nil
+	},
+	Show: func(from *corev1.Event, to *eventsv1beta1.Event) error {
+		*to = eventsv1beta1.Event{ObjectMeta: from.ObjectMeta, Regarding: from.InvolvedObject, Reason: from.Reason, Note: from.Message, DeprecatedSource: from.Source,
+			DeprecatedFirstTimestamp: from.FirstTimestamp, DeprecatedLastTimestamp: from.LastTimestamp, DeprecatedCount: from.Count, Type: from.Type,
+			EventTime: from.EventTime, Action: from.Action, Related: from.Related, ReportingController: from.ReportingController, ReportingInstance: from.ReportingInstance}
+		if s := from.Series; s != nil {
+			to.Series = &eventsv1beta1.EventSeries{Count: s.Count, LastObservedTime: s.LastObservedTime}
+		}
+		return nil
+	},
+}
+
+// validateNewEvent is what events.k8s.io/v1 demands of a new event.
+func validateNewEvent(e *corev1.Event) field.ErrorList {
+	var errs field.ErrorList
+	if e.EventTime.IsZero() {
+		// The rules that events with a time have hold here in any case.
+		errs = append(errs, validateTimedEvent(e)...)
+		errs = append(errs, field.Required(field.NewPath("eventTime"), ""))
+	}
+	if s := e.Series; s != nil {
+		if s.Count < 2 {
+			errs = append(errs, field.Invalid(field.NewPath("series.count"), "", "should be at least 2"))
+		}
+		if s.LastObservedTime.IsZero() {
+			errs = append(errs, field.Required(field.NewPath("series.lastObservedTime"), ""))
+		}
+	}
+	if e.Type != corev1.EventTypeNormal && e.Type != corev1.EventTypeWarning {
+		errs = append(errs, field.Invalid(field.NewPath("type"), "", "has invalid value: "+e.Type))
+	}
+	unset := func(name string, set bool) {
+		if set {
+			errs = append(errs, field.Invalid(field.NewPath(name), "", "needs to be unset"))
+		}
+	}
+	unset("firstTimestamp", !e.FirstTimestamp.IsZero())
+	unset("lastTimestamp", !e.LastTimestamp.IsZero())
+	unset("count", e.Count != 0)
+	unset("source", e.Source != corev1.EventSource{})
+	return errs
+}

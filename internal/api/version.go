@@ -1,0 +1,139 @@
+package api
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	kjson "sigs.k8s.io/json"
+)
+
+// Version is another version of a kind, served beside the one that is stored. The
+// storage, the caches and admission know the stored form only: what comes in is
+// defaulted by the version's own rules and converted, what goes out is converted back.
+type Version struct {
+	Resource *Resource // the row that it is a version of
+	GVK      schema.GroupVersionKind
+	GVR      schema.GroupVersionResource
+	Type     reflect.Type
+	New      func() Object
+	NewList  func() runtime.Object
+	// Deprecated is what every request is warned with; empty: the version is not deprecated.
+	Deprecated string
+	// Current versions are served whether old ones are wanted or not.
+	Current bool
+	// Convert carries an object of this version over to the stored form; Read does
+	// after the version's defaults.
+	Convert func(Object) (Object, error)
+	Read    func(Object) (Object, error)
+	// SameShape says that both forms have the same fields.
+	SameShape bool
+	// Show is an object in this version.
+	Show func(Object) (Object, error)
+	// Validate returns what this version demands beyond the kind's own rules; nil: nothing.
+	Validate func(Object) field.ErrorList
+}
+
+// As describes a version of T whose Go type is V. Without conversions, the two
+// have the same fields: what one says in JSON, the other understands.
+type As[T, V any] struct {
+	Version schema.GroupVersion
+	List    runtime.Object
+	// Default fills in what the client left out, by the rules of this version. The
+	// defaults of the kind follow after the conversion.
+	Default func(*V)
+	Read    func(*V, *T) error
+	Show    func(*T, *V) error
+	// AfterRead and AfterShow carry over what the generic conversion cannot know.
+	AfterRead func(*V, *T)
+	AfterShow func(*T, *V)
+	Validate  func(*T) field.ErrorList
+}
+
+// Versions are As values of one T.
+type Versions []interface{ ofRow(*Resource) *Version }
+
+// ofRow erases the type parameters.
+func (a As[T, V]) ofRow(r *Resource) *Version {
+	typ := reflect.TypeFor[V]()
+	v := &Version{Resource: r, GVK: a.Version.WithKind(r.GVK.Kind), GVR: a.Version.WithResource(r.GVR.Resource), Type: typ,
+		New: func() Object { return any(new(V)).(Object) }}
+	list := reflect.TypeOf(a.List).Elem()
+	v.NewList = func() runtime.Object { return reflect.New(list).Interface().(runtime.Object) }
+	v.Deprecated = deprecation(v.GVK, any(new(V)))
+	v.Current = v.Deprecated == ""
+	v.SameShape = a.Read == nil && a.AfterRead == nil
+	v.Convert = func(o Object) (Object, error) {
+		from, to := any(o).(*V), new(T)
+		var err error
+		if a.Read != nil {
+			err = a.Read(from, to)
+		} else {
+			err = Recode(from, to)
+		}
+		if a.AfterRead != nil {
+			a.AfterRead(from, to)
+		}
+		out := any(to).(Object)
+		out.GetObjectKind().SetGroupVersionKind(r.GVK)
+		return out, err
+	}
+	v.Read = func(o Object) (Object, error) {
+		if a.Default != nil {
+			a.Default(any(o).(*V))
+		}
+		return v.Convert(o)
+	}
+	v.Show = func(o Object) (Object, error) {
+		from, to := any(o).(*T), new(V)
+		var err error
+		if a.Show != nil {
+			err = a.Show(from, to)
+		} else {
+			err = Recode(from, to)
+		}
+		if a.AfterShow != nil {
+			a.AfterShow(from, to)
+		}
+		out := any(to).(Object)
+		out.GetObjectKind().SetGroupVersionKind(v.GVK)
+		return out, err
+	}
+	if a.Validate != nil {
+		v.Validate = func(o Object) field.ErrorList { return a.Validate(any(o).(*T)) }
+	}
+	return v
+}
+
+// deprecation is what the type says of its own end, in the words of Kubernetes.
+func deprecation(gvk schema.GroupVersionKind, o any) string {
+	d, ok := o.(interface{ APILifecycleDeprecated() (major, minor int) })
+	if !ok {
+		return ""
+	}
+	major, minor := d.APILifecycleDeprecated()
+	text := fmt.Sprintf("%s %s is deprecated in v%d.%d+", gvk.GroupVersion(), gvk.Kind, major, minor)
+	if d, ok := o.(interface{ APILifecycleRemoved() (major, minor int) }); ok {
+		major, minor := d.APILifecycleRemoved()
+		text += fmt.Sprintf(", unavailable in v%d.%d+", major, minor)
+	}
+	if d, ok := o.(interface {
+		APILifecycleReplacement() schema.GroupVersionKind
+	}); ok {
+		to := d.APILifecycleReplacement()
+		text += fmt.Sprintf("; use %s %s", to.GroupVersion(), to.Kind)
+	}
+	return text
+}
+
+// Recode carries an object over to a type that says the same in JSON.
+func Recode(from, to any) error {
+	b, err := json.Marshal(from)
+	if err != nil {
+		return err
+	}
+	return kjson.UnmarshalCaseSensitivePreserveInts(b, to)
+}

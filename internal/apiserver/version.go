@@ -1,0 +1,148 @@
+package apiserver
+
+import (
+	"encoding/json"
+	"net/http"
+	"reflect"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	apimeta "k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/all"
+)
+
+// version finds a version that is served beside the stored one.
+func (s *Server) version(gvr schema.GroupVersionResource) *api.Version {
+	if v := all.VersionByGVR(gvr); v != nil && s.serves(v) {
+		return v
+	}
+	return nil
+}
+
+func (s *Server) serves(v *api.Version) bool { return v.Current || !s.NoOldVersions }
+
+// decodeVersion reads a body of another version into the stored form.
+func decodeVersion(v *api.Version, media string, b []byte, into any, fv fieldValidation, warn func(string)) error {
+	o := v.New()
+	if err := decodeBody(media, b, v.GVK, o, fv, warn); err != nil {
+		return err
+	}
+	stored, err := v.Read(o)
+	if err != nil {
+		return cannotBeHandled(v.GVK, err)
+	}
+	reflect.ValueOf(into).Elem().Set(reflect.ValueOf(stored).Elem())
+	return nil
+}
+
+func (t *target) gvk() schema.GroupVersionKind {
+	if t.version != nil {
+		return t.version.GVK
+	}
+	return t.res.GVK
+}
+
+func (t *target) groupKind() schema.GroupKind { return t.gvk().GroupKind() }
+
+// newObject is an empty object in the version of the request.
+func (t *target) newObject() api.Object {
+	if t.version != nil {
+		return t.version.New()
+	}
+	return t.res.New()
+}
+
+// shownJSON is a stored object in the version of the request.
+func (t *target) shownJSON(o api.Object) ([]byte, error) {
+	if t.version != nil {
+		var err error
+		if o, err = t.version.Show(o); err != nil {
+			return nil, err
+		}
+	}
+	return marshalJSON(o)
+}
+
+// read turns an object in the version of the request into the stored form.
+func (t *target) read(o api.Object) (api.Object, error) {
+	if t.version == nil {
+		return o, nil
+	}
+	return t.version.Read(o)
+}
+
+// storedConfiguration turns an applied configuration into one of the stored
+// version, without defaults: what was not applied must not be owned.
+func (t *target) storedConfiguration(u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	v := t.version
+	if v.SameShape {
+		u.SetGroupVersionKind(t.res.GVK)
+		return u, nil
+	}
+	b, err := json.Marshal(u.Object)
+	if err != nil {
+		return nil, apierrors.NewBadRequest(err.Error())
+	}
+	o := v.New()
+	if err := decodeBody(mediaJSON, b, v.GVK, o, strictFields, t.warn); err != nil {
+		return nil, err
+	}
+	stored, err := v.Convert(o)
+	if err != nil {
+		return nil, cannotBeHandled(v.GVK, err)
+	}
+	m, err := runtime.DefaultUnstructuredConverter.ToUnstructured(stored)
+	if err != nil {
+		return nil, apierrors.NewInternalError(err)
+	}
+	delete(m, "status")
+	prune(m)
+	out := &unstructured.Unstructured{Object: m}
+	out.SetGroupVersionKind(t.res.GVK)
+	return out, nil
+}
+
+// prune takes out what a Go type shows though nobody set it.
+func prune(m map[string]any) {
+	for k, v := range m {
+		switch v := v.(type) {
+		case nil:
+			delete(m, k)
+		case map[string]any:
+			prune(v)
+		}
+	}
+}
+
+// writeVersionList answers with a list in another version.
+func (s *Server) writeVersionList(w http.ResponseWriter, r *http.Request, x *exchange, meta metav1.ListMeta, entries []*entry) error {
+	v := x.version
+	items := make([]runtime.Object, len(entries))
+	for i, e := range entries {
+		o, err := v.Show(e.obj)
+		if err != nil {
+			return apierrors.NewInternalError(err)
+		}
+		o.GetObjectKind().SetGroupVersionKind(schema.GroupVersionKind{})
+		items[i] = o
+	}
+	list := v.NewList()
+	if err := apimeta.SetList(list, items); err != nil {
+		return apierrors.NewInternalError(err)
+	}
+	gvk := v.GVK
+	gvk.Kind += "List"
+	list.GetObjectKind().SetGroupVersionKind(gvk)
+	if m, err := apimeta.ListAccessor(list); err == nil {
+		m.SetResourceVersion(meta.ResourceVersion)
+		m.SetContinue(meta.Continue)
+		m.SetRemainingItemCount(meta.RemainingItemCount)
+	}
+	s.writeObject(w, r, x, http.StatusOK, list)
+	return nil
+}
