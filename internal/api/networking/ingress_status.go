@@ -1,0 +1,32 @@
+package networking
+
+import (
+	networkingv1 "k8s.io/api/networking/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	netutils "k8s.io/utils/net"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+// validateIngressStatus checks where the load balancer says that it takes traffic in.
+func validateIngressStatus(next, old *networkingv1.Ingress) field.ErrorList {
+	var errs field.ErrorList
+	var kept []string
+	for _, in := range old.Status.LoadBalancer.Ingress {
+		kept = append(kept, in.IP)
+	}
+	for i, in := range next.Status.LoadBalancer.Ingress {
+		at := field.NewPath("status", "loadBalancer", "ingress").Index(i)
+		if in.IP != "" {
+			errs = append(errs, validation.IsValidIPForLegacyField(at.Child("ip"), in.IP, true, kept)...)
+		}
+		if in.Hostname != "" {
+			errs = append(errs, meta.NameError(at.Child("hostname"), in.Hostname, validation.IsDNS1123Subdomain)...)
+			if netutils.ParseIPSloppy(in.Hostname) != nil {
+				errs = append(errs, field.Invalid(at.Child("hostname"), in.Hostname, "must be a DNS name, not an IP address"))
+			}
+		}
+	}
+	return errs
+}
