@@ -152,6 +152,9 @@ func decodeBody(media string, b []byte, gvk schema.GroupVersionKind, into any, f
 	if err := checkKind(have, gvk); err != nil {
 		return err
 	}
+	if err := checkQuantities(b, into); err != nil {
+		return err
+	}
 	more, err := kjson.UnmarshalStrict(b, into)
 	if err != nil {
 		return cannotBeHandled(gvk, err)
@@ -188,6 +191,9 @@ func decodeProtobuf(b []byte, gvk schema.GroupVersionKind, into any) error {
 	m, ok := into.(interface{ Unmarshal([]byte) error })
 	if !ok {
 		return apierrors.NewBadRequest(gvk.Kind + " cannot be sent as protobuf: use JSON")
+	}
+	if err := checkWireQuantities(raw, into); err != nil {
+		return err
 	}
 	if err := m.Unmarshal(raw); err != nil {
 		return cannotBeHandled(gvk, err)
