@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -142,8 +143,12 @@ func (a answer) causes() []string {
 	return out
 }
 
-// oneLine lets a text of several lines be one line of an outcome.
-func oneLine(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\n", " ")) }
+var uid = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+// oneLine lets a text of several lines be one line of an outcome, the same one each time.
+func oneLine(s string) string {
+	return uid.ReplaceAllString(strings.TrimSpace(strings.ReplaceAll(s, "\n", " ")), "<uid>")
+}
 
 func (a answer) message() string {
 	if v, _ := get(a.tree, []string{"kind"}); v != "Status" {

@@ -47,7 +47,7 @@
 //	message: text          a part of the message
 //	warning: text          one of the warnings; all are named
 //
-// A text that ends with "..." may go on.
+// A text that ends with "..." may go on; <uid> stands for any uid.
 //
 // A step without an outcome succeeds, whatever else it gives. An outcome of "=> ?", or "=> 422 ?", is filled in by
 //

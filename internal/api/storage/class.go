@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -59,9 +60,27 @@ func validateStorageClass(o *storagev1.StorageClass) field.ErrorList {
 		errs = append(errs, field.NotSupported(field.NewPath("volumeBindingMode"), *m, []storagev1.VolumeBindingMode{storagev1.VolumeBindingImmediate, storagev1.VolumeBindingWaitForFirstConsumer}))
 	}
 	for i := range o.AllowedTopologies {
-		errs = append(errs, validateTopology(&o.AllowedTopologies[i], field.NewPath("allowedTopologies").Index(i))...)
+		at := field.NewPath("allowedTopologies").Index(i)
+		errs = append(errs, validateTopology(&o.AllowedTopologies[i], at)...)
+		for j := range i {
+			if sameTopology(&o.AllowedTopologies[i], &o.AllowedTopologies[j]) {
+				errs = append(errs, field.Duplicate(at.Child("matchLabelExpressions"), ""))
+			}
+		}
 	}
 	return errs
+}
+
+// sameTopology compares terms whatever the order of their keys and values.
+func sameTopology(a, b *corev1.TopologySelectorTerm) bool {
+	values := func(t *corev1.TopologySelectorTerm) map[string]sets.Set[string] {
+		m := map[string]sets.Set[string]{}
+		for _, e := range t.MatchLabelExpressions {
+			m[e.Key] = sets.New(e.Values...)
+		}
+		return m
+	}
+	return equality.Semantic.DeepEqual(values(a), values(b))
 }
 
 func validateTopology(t *corev1.TopologySelectorTerm, at *field.Path) field.ErrorList {
