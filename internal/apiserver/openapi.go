@@ -6,26 +6,48 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"net/http"
-	"reflect"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
-	"time"
+	"weak"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/skiff-k8s/skiff/internal/api"
 	definitions "github.com/skiff-k8s/skiff/internal/api/schema"
 )
 
 // openapi is /openapi/v2 and /openapi/v3. Documents are made from the resource
-// table and the definitions of the types when somebody asks; what is kept is
-// their hashes, by which clients see whether they have the newest.
+// table and the definitions of the types when somebody asks. What is kept are
+// their hashes, by which clients see whether they have the newest, and the
+// documents themselves until the next garbage collection.
+//
+// Read openapi_operation.go for what documents say of a resource, then
+// openapi_writer.go and openapi_v3.go for how it is written.
 type openapi struct {
-	mu     sync.Mutex
-	hashes map[string]string // of v3 documents, by path: api/v1, apis/apps/v1
-	v2     map[string][]byte // zipped, by form
-	v2Hash string
+	mu     sync.Mutex        // held while a document is made: several who ask wait for one
+	custom []customKind      // learned at run time
+	hashes map[string]string // of v3 documents by path ("apis/apps/v1"), of the v2 document by documentV2Path
+	recent map[recentDocument]weak.Pointer[[]byte]
 }
+
+// recentDocument names a document in one of its forms.
+type recentDocument struct {
+	at    string
+	proto bool
+}
+
+// The documents that belong to no group.
+const (
+	documentV2Path      = "/v2" // no v3 document begins with a slash
+	openIDConfiguration = ".well-known/openid-configuration"
+	openIDKeys          = "openid/v1/jwks"
+)
+
+// forget drops what was made. The lock is held.
+func (o *openapi) forget() { o.hashes, o.recent = nil, nil }
 
 func hashText(s string) string {
 	sum := sha256.Sum256([]byte(s))
@@ -44,114 +66,245 @@ func openAPIPath(gv schema.GroupVersion) string {
 	return "apis/" + gv.Group + "/" + gv.Version
 }
 
+// openAPIForm is a form in which documents are given.
+type openAPIForm struct {
+	asked, given string
+	proto        bool
+}
+
+var (
+	openAPIJSON = openAPIForm{asked: mediaJSON, given: mediaJSON}
+	formsV2     = []openAPIForm{openAPIJSON,
+		{"application/com.github.proto-openapi.spec.v2@v1.0+protobuf", "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", true},
+		{"application/com.github.proto-openapi.spec.v2.v1.0+protobuf", "application/com.github.proto-openapi.spec.v2.v1.0+protobuf", true}}
+	formsV3 = []openAPIForm{openAPIJSON,
+		{"application/com.github.proto-openapi.spec.v3.v1.0+protobuf", "application/com.github.proto-openapi.spec.v3.v1.0+protobuf", true},
+		{"application/com.github.proto-openapi.spec.v3@v1.0+protobuf", "application/com.github.proto-openapi.spec.v3.v1.0+protobuf", true}}
+)
+
+// chooseForm takes the form that the client likes best. Package mime is no help:
+// "@" has no place in a media type, but clients send it.
+func chooseForm(r *http.Request, forms []openAPIForm) (best openAPIForm, err error) {
+	header := strings.Join(r.Header.Values("Accept"), ",")
+	if header == "" {
+		return openAPIJSON, nil
+	}
+	bestQ := 0.0
+	for _, part := range strings.Split(header, ",") {
+		media, params, _ := strings.Cut(part, ";")
+		media = strings.TrimSpace(media)
+		q := 1.0
+		for _, p := range strings.Split(params, ";") {
+			if v, ok := strings.CutPrefix(strings.TrimSpace(p), "q="); ok {
+				if f, err := strconv.ParseFloat(v, 64); err == nil {
+					q = f
+				}
+			}
+		}
+		i := slices.IndexFunc(forms, func(f openAPIForm) bool {
+			return media == f.asked || media == "*/*" || media == "application/*"
+		})
+		if i >= 0 && q > bestQ {
+			best, bestQ = forms[i], q
+		}
+	}
+	if bestQ > 0 {
+		return best, nil
+	}
+	names := make([]string, len(forms))
+	for i, f := range forms {
+		names[i] = f.asked
+	}
+	return best, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
+		Message: "only the following media types are accepted: " + strings.Join(names, ", ")}}
+}
+
 func (s *Server) serveOpenAPI(w http.ResponseWriter, r *http.Request, x *exchange, p string) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return notAllowed(x)
 	}
+	at, forms := documentV2Path, formsV2
 	switch {
 	case p == "/openapi/v2":
-		return s.serveOpenAPIV2(w, r, x)
 	case p == "/openapi/v3":
-		return s.serveOpenAPIIndex(w, r, x)
-	case !strings.HasPrefix(p, "/openapi/v3/"):
+		return s.serveOpenAPIIndex(w, r)
+	case strings.HasPrefix(p, "/openapi/v3/"):
+		at, forms = strings.TrimPrefix(p, "/openapi/v3/"), formsV3
+	default:
 		return pathNotFound()
 	}
-	at := strings.TrimPrefix(p, "/openapi/v3/")
-	hashes, err := s.openAPIHashes()
+	hash, err := s.openapi.hash(s, at)
 	if err != nil {
 		return err
 	}
-	hash := hashes[at]
-	if hash == "" {
-		return pathNotFound()
+	form, err := chooseForm(r, forms)
+	if err != nil {
+		return err
 	}
 	h := w.Header()
 	h.Set("Vary", "Accept")
-	h.Set("Etag", `"`+hash+`"`)
-	if asked := r.URL.Query().Get("hash"); asked == hash {
+	h.Set("Etag", strconv.Quote(hash))
+	if asked := r.URL.Query().Get("hash"); asked != "" && at != documentV2Path {
+		if asked != hash {
+			http.Redirect(w, r, openAPIURL(at, hash), http.StatusMovedPermanently)
+			return nil
+		}
 		h.Set("Cache-Control", "public, immutable")
 		h.Set("Expires", s.Now().AddDate(1, 0, 0).UTC().Format(http.TimeFormat))
-	} else if asked != "" {
-		http.Redirect(w, r, "/openapi/v3/"+at+"?hash="+hash, http.StatusMovedPermanently)
-		return nil
 	}
 	if matchesETag(r, hash) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	d, err := definitions.Unpack()
+	b, err := s.openapi.document(s, at, form.proto)
 	if err != nil {
 		return err
 	}
-	b, err := s.openAPIDocument(d, at)
-	if err != nil {
-		return err
-	}
-	s.writeJSON(w, x, http.StatusOK, b)
+	writeDocument(w, form.given, b)
 	return nil
 }
 
+func writeDocument(w http.ResponseWriter, media string, b []byte) {
+	w.Header().Set("Content-Type", media)
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	w.WriteHeader(http.StatusOK)
+	w.Write(b)
+}
+
+func openAPIURL(at, hash string) string { return "/openapi/v3/" + at + "?hash=" + hash }
+
 func matchesETag(r *http.Request, hash string) bool {
 	for _, v := range strings.Split(r.Header.Get("If-None-Match"), ",") {
-		if strings.Trim(strings.TrimSpace(strings.TrimPrefix(strings.TrimSpace(v), "W/")), `"`) == hash {
+		if v = strings.TrimSpace(v); v == "*" || strings.Trim(strings.TrimPrefix(v, "W/"), `"`) == hash {
 			return true
 		}
 	}
 	return false
 }
 
-func (s *Server) serveOpenAPIIndex(w http.ResponseWriter, r *http.Request, x *exchange) error {
-	hashes, err := s.openAPIHashes()
+// serveOpenAPIIndex lists the documents.
+func (s *Server) serveOpenAPIIndex(w http.ResponseWriter, r *http.Request) error {
+	paths, hashes, err := s.openapi.all(s)
 	if err != nil {
 		return err
 	}
-	paths := jsonObject{}
-	for at, hash := range hashes {
-		paths[at] = jsonObject{"serverRelativeURL": "/openapi/v3/" + at + "?hash=" + hash}
-	}
-	b, err := marshalJSON(jsonObject{"paths": paths})
-	if err != nil {
-		return err
-	}
+	var b jsonText
+	b.open('{')
+	b.object("paths", func() {
+		for i, at := range paths {
+			b.object(at, func() { b.pair("serverRelativeURL", openAPIURL(at, hashes[i])) })
+		}
+	})
+	b.close('}')
 	hash := hashOf(b)
-	w.Header().Set("Etag", `"`+hash+`"`)
+	w.Header().Set("Etag", strconv.Quote(hash))
 	if matchesETag(r, hash) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	s.writeJSON(w, x, http.StatusOK, b)
+	writeDocument(w, mediaJSON, b)
 	return nil
 }
 
-// openAPIHashes makes every document once, to know its hash.
-func (s *Server) openAPIHashes() (map[string]string, error) {
-	o := &s.openapi
+// all are the paths and hashes of the v3 documents.
+func (o *openapi) all(s *Server) (paths, hashes []string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.hashes != nil {
-		return o.hashes, nil
+	var defs *definitions.Definitions
+	paths = o.paths(s)
+	for _, at := range paths {
+		if o.hashes[at] == "" {
+			if defs == nil {
+				if defs, err = definitions.Unpack(); err != nil {
+					return nil, nil, err
+				}
+			}
+			if _, err := o.make(s, defs, at); err != nil {
+				return nil, nil, err
+			}
+		}
+		hashes = append(hashes, o.hashes[at])
 	}
-	began := time.Now()
-	d, err := definitions.Unpack()
-	if err != nil {
-		return nil, err
+	return paths, hashes, nil
+}
+
+// hash is that of a document, in whatever form.
+func (o *openapi) hash(s *Server, at string) (string, error) {
+	o.mu.Lock()
+	known := o.hashes[at]
+	exists := known != "" || at == documentV2Path || slices.Contains(o.paths(s), at)
+	o.mu.Unlock()
+	if known != "" {
+		return known, nil
 	}
-	hashes := map[string]string{}
-	for _, at := range s.openAPIPaths() {
-		b, err := s.openAPIDocument(d, at)
+	if !exists {
+		return "", pathNotFound()
+	}
+	b, err := o.document(s, at, false)
+	return hashOf(b), err
+}
+
+// document is a document as it is sent.
+func (o *openapi) document(s *Server, at string, proto bool) ([]byte, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if b := o.recent[recentDocument{at, proto}].Value(); b != nil {
+		return *b, nil
+	}
+	text := o.recent[recentDocument{at, false}].Value()
+	if text == nil {
+		defs, err := definitions.Unpack()
 		if err != nil {
 			return nil, err
 		}
-		hashes[at] = hashOf(b)
+		if text, err = o.make(s, defs, at); err != nil {
+			return nil, err
+		}
 	}
-	s.Log.Debug("OpenAPI documents made", "took", time.Since(began), "documents", len(hashes))
-	o.hashes = hashes
-	return hashes, nil
+	if !proto {
+		return *text, nil
+	}
+	b, err := protoDocument(*text, at == documentV2Path)
+	if err != nil {
+		return nil, err
+	}
+	o.recent[recentDocument{at, true}] = weak.Make(&b)
+	return b, nil
 }
 
-// openAPIPaths are the documents that there are.
-func (s *Server) openAPIPaths() []string {
-	out := []string{".well-known/openid-configuration", "api", "apis", "openid/v1/jwks", "version"}
+// make writes a document and remembers its hash. The lock is held.
+func (o *openapi) make(s *Server, defs *definitions.Definitions, at string) (*[]byte, error) {
+	w := &documentWriter{defs: defs, custom: map[string][]byte{}, version: s.Version.GitVersion, options: map[string][]parameter{}}
+	for _, k := range o.custom {
+		if err := customSchemas(k, w.custom); err != nil {
+			return nil, err
+		}
+	}
+	var b []byte
+	if at == documentV2Path {
+		var ops []operation
+		for _, p := range o.paths(s) {
+			ops = append(ops, o.operations(s, p)...)
+		}
+		var err error
+		if b, err = w.documentV2(ops); err != nil {
+			return nil, err
+		}
+	} else {
+		b = w.documentV3(o.operations(s, at))
+	}
+	if o.recent == nil {
+		o.hashes, o.recent = map[string]string{}, map[recentDocument]weak.Pointer[[]byte]{}
+	}
+	b = slices.Clip(b)
+	o.hashes[at] = hashOf(b)
+	o.recent[recentDocument{at, false}] = weak.Make(&b)
+	return &b, nil
+}
+
+// paths are the v3 documents that there are. The lock is held.
+func (o *openapi) paths(s *Server) []string {
+	out := []string{"api", "apis", "version"}
 	groups, versions := s.groupVersions()
 	for _, g := range groups {
 		if g != "" {
@@ -161,58 +314,35 @@ func (s *Server) openAPIPaths() []string {
 			out = append(out, openAPIPath(schema.GroupVersion{Group: g, Version: v}))
 		}
 	}
-	return out
+	for _, k := range o.custom {
+		out = append(out, "apis/"+k.GVR.Group, openAPIPath(k.GVR.GroupVersion()))
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
 }
 
-// openAPIDocument makes one v3 document.
-func (s *Server) openAPIDocument(d *definitions.Definitions, at string) ([]byte, error) {
-	parts := strings.Split(at, "/")
-	switch {
-	case at == "api":
-		return s.plainV3(d, "/api/", "getCoreAPIVersions", "core", "get available API versions", modelMeta+"APIVersions")
-	case at == "apis":
-		return s.plainV3(d, "/apis/", "getAPIVersions", "apis", "get available API versions", modelMeta+"APIGroupList")
-	case at == "version":
-		return s.plainV3(d, "/version/", "getCodeVersion", "version", "get the version information for this server", "io.k8s.apimachinery.pkg.version.Info")
-	case at == ".well-known/openid-configuration":
-		return s.plainV3(d, "/"+at+"/", "getServiceAccountIssuerOpenIDConfiguration", "WellKnown", "get service account issuer OpenID configuration, also known as the 'OIDC discovery doc'", "")
-	case at == "openid/v1/jwks":
-		return s.plainV3(d, "/"+at+"/", "getServiceAccountIssuerOpenIDKeyset", "openid", "get service account issuer OpenID JSON Web Key Set (contains public token verification keys)", "")
-	case parts[0] == "apis" && len(parts) == 2:
-		id, tag := words(schema.GroupVersion{Group: parts[1]})
-		return s.plainV3(d, "/"+at+"/", "get"+id+"APIGroup", strings.TrimSuffix(tag, "_"), "get information of a group", modelMeta+"APIGroup")
+// operations are those of a v3 document. The lock is held.
+func (o *openapi) operations(s *Server, at string) []operation {
+	ops, gv := discoveryOperations(at), groupVersionAt(at)
+	resources := s.servedIn(gv)
+	for _, k := range o.custom {
+		if k.GVR.GroupVersion() == gv && !slices.ContainsFunc(resources, func(r *served) bool { return r.gvr == k.GVR }) {
+			resources = append(resources, servedOf(k.Resource))
+		}
 	}
-	var ops []operation
-	for _, r := range s.servedAt(at) {
+	for _, r := range resources {
 		ops = append(ops, r.operations()...)
 	}
-	return s.documentV3(d, resourceListOperation(at), ops)
+	return ops
 }
 
-// servedAt are the resources of the group version that has its document at the path.
-func (s *Server) servedAt(at string) []*served {
-	parts := strings.Split(at, "/")
-	if len(parts) == 2 {
-		return s.servedIn(schema.GroupVersion{Version: parts[1]})
+// groupVersionAt is the group version that has its document at the path; empty when it is not one's.
+func groupVersionAt(at string) schema.GroupVersion {
+	switch parts := strings.Split(at, "/"); {
+	case parts[0] == "api" && len(parts) == 2:
+		return schema.GroupVersion{Version: parts[1]}
+	case parts[0] == "apis" && len(parts) == 3:
+		return schema.GroupVersion{Group: parts[1], Version: parts[2]}
 	}
-	return s.servedIn(schema.GroupVersion{Group: parts[1], Version: parts[2]})
-}
-
-func servedOf(r *api.Resource) *served {
-	v := &served{Resource: r, gvk: r.GVK, gvr: r.GVR, typ: r.Type}
-	if r.NewList != nil {
-		v.list = reflect.TypeOf(r.NewList())
-	}
-	return v
-}
-
-// resourceListOperation is the discovery of a group version.
-func resourceListOperation(at string) operation {
-	parts := strings.Split(at, "/")
-	gv := schema.GroupVersion{Version: parts[1]}
-	if parts[0] == "apis" {
-		gv = schema.GroupVersion{Group: parts[1], Version: parts[2]}
-	}
-	id, tag := words(gv)
-	return plainOperation("/"+at+"/", "get"+id+"APIResources", tag, "get available resources", modelMeta+"APIResourceList")
+	return schema.GroupVersion{}
 }

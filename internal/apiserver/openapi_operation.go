@@ -5,50 +5,51 @@ import (
 	"slices"
 	"strings"
 
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
 
 // operation is one thing that can be asked of a path, before it is written down
-// in the words of OpenAPI v2 or v3.
+// in the words of OpenAPI v2 or v3. The words are those of Kubernetes: generated
+// clients are named after them.
 type operation struct {
 	path        string
 	method      string // "get"
 	id          string // listCoreV1NamespacedPod
-	action      string // x-kubernetes-action
+	tag         string // core_v1
+	action      string // x-kubernetes-action; empty: it is about no kind
 	description string
 	gvk         schema.GroupVersionKind
-	query       []string // parameters of this operation alone, by name
-	body        string   // model of the request's body
-	optional    bool     // the body may be left out
+	options     []string // models whose fields are query parameters
+	except      []string // fields that are none
+	pretty      bool
+	body        string // model of the request's body
+	optional    bool   // the body may be left out
 	consumes    []string
 	produces    []string
 	answer      string // model of the answer; empty: a string
 	codes       []int
-	deprecated  bool
 }
 
 const (
 	modelMeta   = "io.k8s.apimachinery.pkg.apis.meta.v1."
 	modelStatus = modelMeta + "Status"
-	modelDelete = modelMeta + "DeleteOptions"
 	modelWatch  = modelMeta + "WatchEvent"
 	modelPatch  = modelMeta + "Patch"
 )
 
 var (
-	anyMedia     = []string{"*/*"}
-	objectMedia  = []string{"application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "application/cbor"}
-	listMedia    = append(slices.Clone(objectMedia), "application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch", "application/cbor-seq")
-	patchMedia   = []string{"application/json-patch+json", "application/merge-patch+json", "application/apply-patch+yaml", "application/strategic-merge-patch+json", "application/apply-patch+cbor"}
-	listQuery    = []string{"allowWatchBookmarks", "continue", "fieldSelector", "labelSelector", "limit", "resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds", "watch"}
-	writeQuery   = []string{"dryRun", "fieldManager", "fieldValidation"}
-	patchQuery   = []string{"dryRun", "fieldManager", "fieldValidation", "force"}
-	deleteQuerys = []string{"dryRun", "gracePeriodSeconds", "ignoreStoreReadErrorWithClusterBreakingPotential", "orphanDependents", "propagationPolicy"}
-	collectQuery = []string{"continue", "dryRun", "fieldSelector", "gracePeriodSeconds", "ignoreStoreReadErrorWithClusterBreakingPotential", "labelSelector", "limit", "orphanDependents", "propagationPolicy", "resourceVersion", "resourceVersionMatch", "sendInitialEvents", "timeoutSeconds"}
+	anyMedia    = []string{"*/*"}
+	objectMedia = []string{"application/json", "application/yaml", "application/vnd.kubernetes.protobuf", "application/cbor"}
+	customMedia = []string{"application/json", "application/yaml", "application/cbor"}
+	streamMedia = []string{"application/json;stream=watch", "application/vnd.kubernetes.protobuf;stream=watch", "application/cbor-seq"}
+	patchMedia  = []string{"application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json", "application/apply-patch+yaml", "application/apply-patch+cbor"}
+
+	readCodes   = []int{200, 401}
+	writeCodes  = []int{200, 201, 401}
+	createCodes = []int{200, 201, 202, 401}
+	deleteCodes = []int{200, 202, 401}
 )
 
 // served is a resource in one of its versions, as documents see it.
@@ -56,15 +57,37 @@ type served struct {
 	*api.Resource
 	gvk  schema.GroupVersionKind
 	gvr  schema.GroupVersionResource
-	typ  reflect.Type
-	list reflect.Type
+	typ  reflect.Type // nil for custom resources
+	list reflect.Type // nil: there are no lists
+}
+
+func servedOf(r *api.Resource) *served {
+	v := &served{Resource: r, gvk: r.GVK, gvr: r.GVR, typ: r.Type}
+	if r.NewList != nil && r.Type != nil {
+		v.list = reflect.TypeOf(r.NewList())
+	}
+	return v
+}
+
+func (r *served) model() string {
+	if r.typ == nil {
+		return customModel(r.gvk)
+	}
+	return modelOf(r.typ)
+}
+
+func (r *served) listModel() string {
+	switch {
+	case r.typ == nil:
+		return customModel(r.gvk) + "List"
+	case r.list == nil:
+		return ""
+	}
+	return modelOf(r.list)
 }
 
 // modelOf is the name of a type's definition.
 func modelOf(t reflect.Type) string {
-	if t == nil {
-		return ""
-	}
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
@@ -88,7 +111,10 @@ func words(gv schema.GroupVersion) (id, tag string) {
 			tag += upper(part)
 		}
 	}
-	return id + upper(gv.Version), tag + "_" + gv.Version
+	if gv.Version != "" {
+		tag += "_" + gv.Version
+	}
+	return id + upper(gv.Version), tag
 }
 
 func upper(s string) string {
@@ -98,134 +124,117 @@ func upper(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// operations are all that can be asked about a resource.
-func (r *served) operations() []operation {
-	version, _ := words(r.gvr.GroupVersion())
-	root := "/" + openAPIPath(r.gvr.GroupVersion())
-	scope, kind := "", r.gvk.Kind
-	base := root
-	if r.Namespaced {
-		scope, base = "Namespaced", root+"/namespaces/{namespace}"
-	}
-	many := base + "/" + r.gvr.Resource
-	one := many + "/{name}"
-	model, list := modelOf(r.typ), modelOf(r.list)
-	has := func(v string) bool { return slices.Contains(r.Verbs, v) }
-	var out []operation
-	add := func(verb, method, path, verbID, action, description string, o operation) {
-		if !has(verb) {
-			return
-		}
-		o.path, o.method, o.action, o.description, o.gvk = path, method, action, description, r.gvk
-		o.id = strings.Replace(verbID, "*", version, 1)
-		out = append(out, o)
-	}
-	add("list", "get", many, "list*"+scope+kind, "list", "list or watch objects of kind "+kind, operation{query: listQuery, produces: listMedia, answer: list, codes: []int{200, 401}})
-	add("create", "post", many, "create*"+scope+kind, "post", "create "+article(kind), operation{query: writeQuery, consumes: anyMedia, produces: objectMedia, body: model, answer: model, codes: []int{200, 201, 202, 401}})
-	add("deletecollection", "delete", many, "delete*Collection"+scope+kind, "deletecollection", "delete collection of "+kind, operation{query: collectQuery, consumes: anyMedia, produces: objectMedia, body: modelDelete, optional: true, answer: modelStatus, codes: []int{200, 401}})
-	add("get", "get", one, "read*"+scope+kind, "get", "read the specified "+kind, operation{produces: objectMedia, answer: model, codes: []int{200, 401}})
-	add("update", "put", one, "replace*"+scope+kind, "put", "replace the specified "+kind, operation{query: writeQuery, consumes: anyMedia, produces: objectMedia, body: model, answer: model, codes: []int{200, 201, 401}})
-	add("patch", "patch", one, "patch*"+scope+kind, "patch", "partially update the specified "+kind, operation{query: patchQuery, consumes: patchMedia, produces: objectMedia, body: modelPatch, answer: model, codes: []int{200, 201, 401}})
-	add("delete", "delete", one, "delete*"+scope+kind, "delete", "delete "+article(kind), operation{query: deleteQuerys, consumes: anyMedia, produces: objectMedia, body: modelDelete, optional: true, answer: r.deleted(model), codes: []int{200, 202, 401}})
-	if r.Namespaced && r.NewList != nil {
-		add("list", "get", root+"/"+r.gvr.Resource, "list*"+kind+"ForAllNamespaces", "list", "list or watch objects of kind "+kind, operation{query: listQuery, produces: listMedia, answer: list, codes: []int{200, 401}})
-		add("watch", "get", root+"/watch/"+r.gvr.Resource, "watch*"+kind+"ListForAllNamespaces", "watchlist", oldWatchList(kind), operation{query: listQuery, produces: listMedia, answer: modelWatch, codes: []int{200, 401}})
-	}
-	watch := root + "/watch" + strings.TrimPrefix(many, root)
-	add("watch", "get", watch, "watch*"+scope+kind+"List", "watchlist", oldWatchList(kind), operation{query: listQuery, produces: listMedia, answer: modelWatch, codes: []int{200, 401}})
-	add("watch", "get", watch+"/{name}", "watch*"+scope+kind, "watch", "watch changes to an object of kind "+kind+". deprecated: use the 'watch' parameter with a list operation instead, filtered to a single item with the 'fieldSelector' parameter.", operation{query: listQuery, produces: listMedia, answer: modelWatch, codes: []int{200, 401}})
-	for _, sub := range r.subresources() {
-		out = append(out, r.subOperations(sub, one, scope, version)...)
-	}
-	return out
-}
-
-func oldWatchList(kind string) string {
-	return "watch individual changes to a list of " + kind + ". deprecated: use the 'watch' parameter with a list operation instead."
-}
-
+// article puts one before a kind, unless that is a plural (Endpoints).
 func article(kind string) string {
-	if strings.ContainsRune("AEIOU", rune(kind[0])) {
+	switch {
+	case strings.HasSuffix(kind, "s") && !strings.HasSuffix(kind, "ss"):
+		return kind
+	case strings.ContainsRune("AEIOU", rune(kind[0])):
 		return "an " + kind
 	}
 	return "a " + kind
 }
 
-// deleted is what a deletion answers with.
-func (r *served) deleted(model string) string {
-	if r.Graceful != nil {
-		return model
+// operations are all that can be asked about a resource.
+func (r *served) operations() (out []operation) {
+	id, tag := words(r.gvr.GroupVersion())
+	root := "/" + openAPIPath(r.gvr.GroupVersion()) + "/"
+	scope, many, kind := "", r.gvr.Resource, r.gvk.Kind
+	if r.Namespaced {
+		scope, many = "Namespaced", "namespaces/{namespace}/"+r.gvr.Resource
 	}
-	return modelStatus
-}
-
-// connectQuery are the parameters of subresources that open connections.
-var connectQuery = map[string][]string{
-	"PodAttachOptions":      {"container", "stderr", "stdin", "stdout", "tty"},
-	"PodExecOptions":        {"command", "container", "stderr", "stdin", "stdout", "tty"},
-	"PodPortForwardOptions": {"ports"},
-	"PodProxyOptions":       {"path"}, "NodeProxyOptions": {"path"}, "ServiceProxyOptions": {"path"},
-}
-
-func (r *served) subOperations(sub api.Subresource, one, scope, version string) (out []operation) {
-	path, name := one+"/"+sub.Name, r.gvk.Kind+upper(sub.Name)
-	if query, ok := connectQuery[sub.Kind.Kind]; ok {
-		methods := []string{"get", "post"}
-		paths := []string{path}
-		if sub.Name == "proxy" {
-			methods = []string{"get", "post", "put", "delete", "options", "head", "patch"}
-			paths = append(paths, path+"/{path}")
+	media, stream := r.media()
+	model, listModel := r.model(), r.listModel()
+	// add completes an operation; the star in its id stands for the group version.
+	add := func(verb string, o operation) {
+		if !slices.Contains(r.Verbs, verb) {
+			return
 		}
-		for i, p := range paths {
-			for _, m := range methods {
-				id, of := "connect"+version+upper(m)+scope+name, ""
-				if i > 0 {
-					id, of = id+"WithPath", " with path"
-				}
-				_ = of
-				out = append(out, operation{path: p, method: m, id: id, action: "connect", description: "connect " + upper(strings.ToUpper(m)) + " requests to " + sub.Name + " of " + r.gvk.Kind, gvk: sub.Kind, query: query, consumes: anyMedia, produces: anyMedia, codes: []int{200, 401}})
-			}
+		o.path, o.id, o.tag, o.gvk = root+o.path, strings.Replace(o.id, "*", id, 1), tag, r.gvk
+		if o.produces == nil {
+			o.produces = media
 		}
-		return out
-	}
-	if sub.Name == "log" {
-		return []operation{{path: path, method: "get", id: "read" + version + scope + name, action: "get", description: "read log of the specified Pod", gvk: sub.Kind,
-			query:    []string{"container", "follow", "insecureSkipTLSVerifyBackend", "limitBytes", "previous", "sinceSeconds", "stream", "tailLines", "timestamps"},
-			produces: append([]string{"text/plain"}, objectMedia...), codes: []int{200, 401}}}
-	}
-	model := r.subModel(sub)
-	words := sub.Name + " of the specified " + r.gvk.Kind
-	for _, v := range sub.Verbs {
-		o := operation{path: path, gvk: sub.Kind, produces: objectMedia, answer: model, codes: []int{200, 201, 401}}
-		switch v {
-		case "get":
-			o.method, o.id, o.action, o.description, o.codes = "get", "read"+version+scope+name, "get", "read "+words, []int{200, 401}
-		case "update":
-			o.method, o.id, o.action, o.description = "put", "replace"+version+scope+name, "put", "replace "+words
-			o.query, o.consumes, o.body = writeQuery, anyMedia, model
-		case "patch":
-			o.method, o.id, o.action, o.description = "patch", "patch"+version+scope+name, "patch", "partially update "+words
-			o.query, o.consumes, o.body = patchQuery, patchMedia, modelPatch
-		case "create":
-			o.method, o.id, o.action, o.description = "post", "create"+version+scope+name, "post", "create "+sub.Name+" of "+article(r.gvk.Kind)
-			o.query, o.consumes, o.body, o.codes = writeQuery, anyMedia, model, []int{200, 201, 202, 401}
-		default:
-			continue
-		}
+		o.pretty = true
 		out = append(out, o)
+	}
+	listed := "list objects of kind " + kind
+	if slices.Contains(r.Verbs, "watch") {
+		listed = "list or watch objects of kind " + kind
+	}
+	list := func(path, name string) {
+		add("list", operation{method: "get", path: path, id: "list*" + name, action: "list", description: listed,
+			options: []string{modelListOptions}, produces: stream, answer: listModel, codes: readCodes})
+	}
+	watch := func(path, name, action, description string) {
+		add("watch", operation{method: "get", path: "watch/" + path, id: "watch*" + name, action: action, description: description,
+			options: []string{modelListOptions}, produces: stream, answer: modelWatch, codes: readCodes})
+	}
+	one := many + "/{name}"
+	list(many, scope+kind)
+	add("create", operation{method: "post", path: many, id: "create*" + scope + kind, action: "post", description: "create " + article(kind),
+		options: []string{modelCreateOptions}, body: model, answer: model, codes: createCodes})
+	add("deletecollection", operation{method: "delete", path: many, id: "delete*Collection" + scope + kind, action: "deletecollection", description: "delete collection of " + kind,
+		options: []string{modelListOptions, modelDelete}, except: []string{"allowWatchBookmarks", "watch"}, body: modelDelete, optional: true, answer: modelStatus, codes: readCodes})
+	add("get", operation{method: "get", path: one, id: "read*" + scope + kind, action: "get", description: "read the specified " + kind, answer: model, codes: readCodes})
+	add("update", operation{method: "put", path: one, id: "replace*" + scope + kind, action: "put", description: "replace the specified " + kind,
+		options: []string{modelUpdateOptions}, body: model, answer: model, codes: writeCodes})
+	add("patch", operation{method: "patch", path: one, id: "patch*" + scope + kind, action: "patch", description: "partially update the specified " + kind,
+		options: []string{modelPatchOptions}, consumes: r.patchMedia(), body: modelPatch, answer: model, codes: writeCodes})
+	add("delete", operation{method: "delete", path: one, id: "delete*" + scope + kind, action: "delete", description: "delete " + article(kind),
+		options: []string{modelDelete}, body: modelDelete, optional: true, answer: r.deleted(), codes: deleteCodes})
+	if r.Namespaced {
+		list(r.gvr.Resource, kind+"ForAllNamespaces")
+		watch(r.gvr.Resource, kind+"ListForAllNamespaces", "watchlist", watchedList(kind))
+	}
+	watch(many, scope+kind+"List", "watchlist", watchedList(kind))
+	watch(one, scope+kind, "watch", "watch changes to an object of kind "+kind+". deprecated: use the 'watch' parameter with a list operation instead, filtered to a single item with the 'fieldSelector' parameter.")
+	for _, sub := range r.subresources() {
+		for _, o := range r.subOperations(sub, scope) {
+			o.path, o.id, o.tag = root+one+"/"+o.path, strings.Replace(o.id, "*", id, 1), tag
+			out = append(out, o)
+		}
 	}
 	return out
 }
 
-// subModels are the models of subresources that are not the object itself.
-var subModels = map[string]string{
-	"Scale": modelOf(reflect.TypeFor[autoscalingv1.Scale]()), "Binding": modelOf(reflect.TypeFor[corev1.Binding]()),
-	"Eviction": "io.k8s.api.policy.v1.Eviction", "TokenRequest": "io.k8s.api.authentication.v1.TokenRequest",
+func watchedList(kind string) string {
+	return "watch individual changes to a list of " + kind + ". deprecated: use the 'watch' parameter with a list operation instead."
 }
 
-func (r *served) subModel(sub api.Subresource) string {
-	if m := subModels[sub.Kind.Kind]; m != "" {
-		return m
+// media are the forms of objects and of lists. Custom resources have no protobuf.
+func (r *served) media() (object, list []string) {
+	if r.typ == nil {
+		return customMedia, slices.Concat(customMedia, []string{streamMedia[0], streamMedia[2]})
 	}
-	return modelOf(r.typ)
+	return objectMedia, slices.Concat(objectMedia, streamMedia)
+}
+
+func (r *served) patchMedia() []string {
+	if r.typ == nil {
+		return slices.DeleteFunc(slices.Clone(patchMedia), func(m string) bool { return strings.Contains(m, "strategic") })
+	}
+	return patchMedia
+}
+
+// deleted is what a deletion answers with.
+func (r *served) deleted() string {
+	if answersDeleted(r.Resource) {
+		return r.model()
+	}
+	return modelStatus
+}
+
+// answersDeleted says whether the deletion of an object answers with the object
+// even when it is gone, and not with a Status.
+// compat: upstream's kinds of different age differ in that for no deeper reason.
+func answersDeleted(r *api.Resource) bool {
+	switch r.GVR.Group {
+	case "":
+		return slices.Contains([]string{"persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas", "serviceaccounts", "services"}, r.GVR.Resource)
+	case "storage.k8s.io":
+		return r.GVR.Resource != "csistoragecapacities"
+	case "resource.k8s.io":
+		return true
+	}
+	return false
 }

@@ -1,57 +1,114 @@
 package apiserver
 
-import "strings"
+import (
+	"cmp"
+	"encoding/json"
+	"slices"
+	"strings"
 
-// parameter is a parameter of a path or a query as documents describe it.
-type parameter struct{ kind, description string }
+	definitions "github.com/skiff-k8s/skiff/internal/api/schema"
+)
 
-// parameters are all there are, by name.
-var parameters = map[string]parameter{
-	"allowWatchBookmarks":          {"boolean", "allowWatchBookmarks requests watch events with type \"BOOKMARK\", which tell how far the watch has come."},
-	"command":                      {"string", "Command is the remote command to execute. argv array. Not executed within a shell."},
-	"container":                    {"string", "The container for which the request is meant. Defaults to the only container if there is only one container in the pod."},
-	"continue":                     {"string", "The continue option should be set when retrieving more results from the server: it is the value that the server gave with the last page."},
-	"dryRun":                       {"string", "When present, indicates that modifications should not be persisted. Valid values are: - All: all dry run stages will be processed"},
-	"fieldManager":                 {"string", "fieldManager is a name associated with the actor or entity that is making these changes. The value must be less than or 128 characters long, and only contain printable characters."},
-	"fieldSelector":                {"string", "A selector to restrict the list of returned objects by their fields. Defaults to everything."},
-	"fieldValidation":              {"string", "fieldValidation instructs the server on how to handle objects in the request containing unknown or duplicate fields. Valid values are: - Ignore: drop them silently. - Warn: answer with a warning for each. This is the default. - Strict: refuse the request."},
-	"follow":                       {"boolean", "Follow the log stream of the pod. Defaults to false."},
-	"force":                        {"boolean", "Force is going to \"force\" Apply requests: conflicting fields of other managers are taken over. It must be unset for non-apply patches."},
-	"gracePeriodSeconds":           {"integer", "The duration in seconds before the object should be deleted. Value must be non-negative integer; zero means delete immediately."},
-	"insecureSkipTLSVerifyBackend": {"boolean", "insecureSkipTLSVerifyBackend indicates that the API server should not confirm the validity of the serving certificate of the kubelet."},
-	"labelSelector":                {"string", "A selector to restrict the list of returned objects by their labels. Defaults to everything."},
-	"limit":                        {"integer", "limit is a maximum number of responses to return for a list call. If more items exist, the server sets the continue field of the list's metadata."},
-	"limitBytes":                   {"integer", "If set, the number of bytes to read from the server before terminating the log output."},
-	"name":                         {"string", "name of the object"},
-	"namespace":                    {"string", "object name and auth scope, such as for teams and projects"},
-	"orphanDependents":             {"boolean", "Deprecated: please use the PropagationPolicy. Should the dependent objects be orphaned."},
-	"path":                         {"string", "Path is the URL path to use for the current proxy request."},
-	"ports":                        {"integer", "List of ports to forward. Required when using WebSockets."},
-	"pretty":                       {"string", "If 'true', then the output is pretty printed. Defaults to 'false' unless the user-agent indicates a browser or command-line HTTP tool (curl and wget)."},
-	"previous":                     {"boolean", "Return previous terminated container logs. Defaults to false."},
-	"propagationPolicy":            {"string", "Whether and how garbage collection will be performed: 'Orphan' - orphan the dependents; 'Background' - delete the dependents in the background; 'Foreground' - delete all dependents in the foreground."},
-	"resourceVersion":              {"string", "resourceVersion sets a constraint on what resource versions a request may be served from."},
-	"resourceVersionMatch":         {"string", "resourceVersionMatch determines how resourceVersion is applied to list calls."},
-	"sendInitialEvents":            {"boolean", "`sendInitialEvents=true` may be set together with `watch=true`: the watch begins with synthetic events for the objects that are there, followed by a bookmark."},
-	"sinceSeconds":                 {"integer", "A relative time in seconds before the current time from which to show logs."},
-	"stderr":                       {"boolean", "Redirect the standard error stream of the pod for this call."},
-	"stdin":                        {"boolean", "Redirect the standard input stream of the pod for this call. Defaults to false."},
-	"stdout":                       {"boolean", "Redirect the standard output stream of the pod for this call."},
-	"stream":                       {"string", "Specify which container log stream to return to the client: \"All\", \"Stdout\" or \"Stderr\"."},
-	"tailLines":                    {"integer", "If set, the number of lines from the end of the logs to show."},
-	"timeoutSeconds":               {"integer", "Timeout for the list/watch call. This limits the duration of the call, regardless of any activity or inactivity."},
-	"timestamps":                   {"boolean", "If true, add an RFC3339 or RFC3339Nano timestamp at the beginning of every line of log output. Defaults to false."},
-	"tty":                          {"boolean", "TTY if true indicates that a tty will be allocated for the call. Defaults to false."},
-	"watch":                        {"boolean", "Watch for changes to the described resources and return them as a stream of add, update, and remove notifications."},
-	"ignoreStoreReadErrorWithClusterBreakingPotential": {"boolean", "if set to true, it will trigger an unsafe deletion of an object that cannot be read from the store. Skiff refuses it."},
+// parameter is a part of a path or a query.
+type parameter struct {
+	name, in, kind, description string
+	required                    bool
 }
 
+// The models whose fields are query parameters.
+const (
+	modelCreateOptions = modelMeta + "CreateOptions"
+	modelUpdateOptions = modelMeta + "UpdateOptions"
+	modelPatchOptions  = modelMeta + "PatchOptions"
+	modelDelete        = modelMeta + "DeleteOptions"
+	modelListOptions   = modelMeta + "ListOptions"
+)
+
+var prettyParameter = parameter{name: "pretty", in: "query", kind: "string",
+	description: "If 'true', then the output is pretty printed. Defaults to 'false' unless the user-agent indicates a browser or command-line HTTP tool (curl and wget)."}
+
 // pathParameters are the parameters in a path's braces.
-func pathParameters(path string) (names []string) {
-	for _, n := range []string{"name", "namespace", "path"} {
-		if strings.Contains(path, "{"+n+"}") {
-			names = append(names, n)
+func (o *operation) pathParameters() (out []parameter) {
+	for name, description := range map[string]string{
+		"name":      "name of the " + o.gvk.Kind,
+		"namespace": "object name and auth scope, such as for teams and projects",
+		"path":      "path to the resource",
+	} {
+		if strings.Contains(o.path, "{"+name+"}") {
+			out = append(out, parameter{name: name, in: "path", kind: "string", description: description, required: true})
 		}
 	}
-	return names
+	return out
+}
+
+// optionParameters are the fields of an options type that fit into a query.
+func optionParameters(d *definitions.Definitions, model string) (out []parameter) {
+	type property struct {
+		Type, Description string
+		Items             struct{ Type string }
+	}
+	var schema struct{ Properties map[string]property }
+	if json.Unmarshal(d.JSON(model), &schema) != nil {
+		return nil
+	}
+	for name, p := range schema.Properties {
+		kind := p.Type
+		if kind == "array" {
+			kind = p.Items.Type
+		}
+		// What has no type refers to another model, which no query can hold.
+		if kind == "" || name == "kind" || name == "apiVersion" {
+			continue
+		}
+		out = append(out, parameter{name: name, in: "query", kind: kind, description: p.Description})
+	}
+	return out
+}
+
+// parametersOf are all parameters of an operation, by name.
+func (w *documentWriter) parametersOf(o *operation) []parameter {
+	out := o.pathParameters()
+	if o.pretty {
+		out = append(out, prettyParameter)
+	}
+	for _, model := range o.options {
+		fields, ok := w.options[model]
+		if !ok {
+			fields = optionParameters(w.defs, model)
+			w.options[model] = fields
+		}
+		for _, p := range fields {
+			// A collection is deleted by what a list selects, and a model may repeat another's field.
+			if slices.Contains(o.except, p.name) || slices.ContainsFunc(out, func(q parameter) bool { return q.in == p.in && q.name == p.name }) {
+				continue
+			}
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b parameter) int { return cmp.Or(cmp.Compare(a.name, b.name), cmp.Compare(a.in, b.in)) })
+	return out
+}
+
+// sharedParameters are those that all operations of a path take, and, by operation, the rest.
+func (w *documentWriter) sharedParameters(ops []operation) (shared []parameter, rest [][]parameter) {
+	rest = make([][]parameter, len(ops))
+	count := map[[2]string]int{}
+	for i := range ops {
+		rest[i] = w.parametersOf(&ops[i])
+		for _, p := range rest[i] {
+			count[[2]string{p.name, p.in}]++
+		}
+	}
+	all := func(p parameter) bool { return count[[2]string{p.name, p.in}] == len(ops) }
+	for i := range rest {
+		if i == 0 {
+			for _, p := range rest[i] {
+				if all(p) {
+					shared = append(shared, p)
+				}
+			}
+		}
+		rest[i] = slices.DeleteFunc(rest[i], all)
+	}
+	return shared, rest
 }

@@ -1,250 +1,171 @@
 package apiserver
 
 import (
-	"bytes"
-	"compress/gzip"
+	"encoding/base64"
 	"encoding/json"
-	"io"
-	"net/http"
-	"strconv"
+	"hash/fnv"
+	"maps"
+	"slices"
 	"strings"
 
 	definitions "github.com/skiff-k8s/skiff/internal/api/schema"
 )
 
-// The protobuf form of /openapi/v2, as clients ask for it and as it is named in the answer.
-const (
-	mediaV2Asked = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
-	mediaV2      = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-)
+const refsV2 = "#/definitions/"
 
-// serveOpenAPIV2 answers with the one document of OpenAPI v2, which is kept zipped
-// once it was asked for: making it takes a moment, and older clients ask at every start.
-func (s *Server) serveOpenAPIV2(w http.ResponseWriter, r *http.Request, x *exchange) error {
-	media, err := negotiateV2(r)
-	if err != nil {
-		return err
-	}
-	zipped, hash, err := s.openAPIV2(media)
-	if err != nil {
-		return err
-	}
-	h := w.Header()
-	h.Set("Vary", "Accept")
-	h.Set("Etag", `"`+hash+`"`)
-	if matchesETag(r, hash) {
-		w.WriteHeader(http.StatusNotModified)
-		return nil
-	}
-	h.Set("Content-Type", media)
-	if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
-		h.Set("Content-Encoding", "gzip")
-		h.Set("Content-Length", strconv.Itoa(len(zipped)))
-		w.Write(zipped)
-		return nil
-	}
-	z, err := gzip.NewReader(bytes.NewReader(zipped))
-	if err != nil {
-		return err
-	}
-	io.Copy(w, z)
-	return nil
-}
-
-func negotiateV2(r *http.Request) (string, error) {
-	header := strings.Join(r.Header.Values("Accept"), ",")
-	if header == "" {
-		return mediaJSON, nil
-	}
-	for _, part := range strings.Split(header, ",") {
-		// Not by mime: "@" has no place in a media type, but clients send it.
-		mt, _, _ := strings.Cut(part, ";")
-		switch strings.TrimSpace(mt) {
-		case "*/*", "application/*", mediaJSON:
-			return mediaJSON, nil
-		case mediaV2Asked, mediaV2:
-			return mediaV2, nil
+// documentV2 writes all operations as one OpenAPI v2 document. Parameters that
+// mean the same everywhere are written once and referred to: two thirds of the
+// document would be their descriptions otherwise.
+func (w *documentWriter) documentV2(ops []operation) ([]byte, error) {
+	shared := map[string]string{} // a parameter's JSON by its name in the document
+	w.open('{')
+	w.pair("swagger", "2.0")
+	w.info()
+	w.object("paths", func() {
+		for _, run := range byPath(ops) {
+			w.object(run[0].path, func() { w.pathV2(run, shared) })
 		}
-	}
-	_, err := negotiate(r, nil)
-	if err == nil {
-		return mediaJSON, nil
-	}
-	return "", err
+	})
+	var err error
+	w.object("definitions", func() {
+		for _, name := range w.schemaNames() {
+			var b []byte
+			if b, err = schemaV2(w.schema(name)); err != nil {
+				return
+			}
+			w.key(name)
+			w.jsonText = append(w.jsonText, b...)
+		}
+	})
+	w.object("parameters", func() {
+		for _, name := range slices.Sorted(maps.Keys(shared)) {
+			w.key(name)
+			w.raw(shared[name])
+		}
+	})
+	w.object("securityDefinitions", func() { w.raw(bearerScheme) })
+	w.key("security")
+	w.raw(`[{"BearerToken":[]}]`)
+	w.close('}')
+	return w.jsonText, err
 }
 
-func (s *Server) openAPIV2(media string) (zipped []byte, hash string, err error) {
-	o := &s.openapi
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if b := o.v2[media]; b != nil {
-		return b, o.v2Hash, nil
+func (w *documentWriter) pathV2(ops []operation, shared map[string]string) {
+	common, rest := w.sharedParameters(ops)
+	w.parametersV2(nil, common, shared)
+	for i := range ops {
+		o := &ops[i]
+		w.object(o.method, func() {
+			w.head(o)
+			switch {
+			case o.consumes != nil:
+				w.texts("consumes", o.consumes)
+			case o.action != "":
+				w.texts("consumes", anyMedia)
+			}
+			w.texts("produces", o.produces)
+			w.texts("schemes", []string{"https"})
+			w.parametersV2(o, rest[i], shared)
+			w.answers(o, func() { w.ref(refsV2, o.answer) })
+		})
 	}
-	doc, err := s.documentV2()
-	if err != nil {
-		return nil, "", err
-	}
-	b, err := marshalJSON(doc)
-	if err != nil {
-		return nil, "", err
-	}
-	if o.v2Hash = hashOf(b); media == mediaV2 {
-		b = protoDocument(doc)
-	}
-	var buf bytes.Buffer
-	z, _ := gzip.NewWriterLevel(&buf, gzip.BestSpeed)
-	z.Write(b)
-	if err := z.Close(); err != nil {
-		return nil, "", err
-	}
-	if o.v2 == nil {
-		o.v2 = map[string][]byte{}
-	}
-	o.v2[media] = bytes.Clone(buf.Bytes())
-	return o.v2[media], o.v2Hash, nil
 }
 
-// documentV2 is the whole API in OpenAPI v2.
-func (s *Server) documentV2() (jsonObject, error) {
-	d, err := definitions.Unpack()
-	if err != nil {
+// parametersV2 writes a body, if the operation has one, and parameters.
+func (w *documentWriter) parametersV2(o *operation, params []parameter, shared map[string]string) {
+	if len(params) == 0 && (o == nil || o.body == "") {
+		return
+	}
+	w.key("parameters")
+	w.open('[')
+	if o != nil && o.body != "" {
+		var b jsonText
+		b.open('{')
+		b.pair("name", "body")
+		b.pair("in", "body")
+		b.flag("required", !o.optional)
+		b.object("schema", func() { b.pair("$ref", refsV2+o.body) })
+		b.close('}')
+		w.sharedV2("body", b, strings.HasPrefix(o.body, "io.k8s.apimachinery"), shared)
+	}
+	for _, p := range params {
+		var b jsonText
+		b.open('{')
+		b.flag("uniqueItems", true)
+		b.pair("type", p.kind)
+		b.pair("description", p.description)
+		b.pair("name", p.name)
+		b.pair("in", p.in)
+		b.flag("required", p.required)
+		b.close('}')
+		// compat: kubectl before 1.27 looks for these two in place.
+		inPlace := p.in == "query" && (p.name == "fieldValidation" || p.name == "dryRun")
+		w.sharedV2(p.name, b, p.name != "name" && !inPlace, shared)
+	}
+	w.close(']')
+}
+
+// sharedV2 writes a parameter, or a reference to it.
+func (w *documentWriter) sharedV2(name string, b jsonText, share bool, shared map[string]string) {
+	w.comma()
+	if !share {
+		w.jsonText = append(w.jsonText, b...)
+		return
+	}
+	// The name is stable as long as the parameter is.
+	h := fnv.New64()
+	h.Write(b)
+	name += "-" + base64.URLEncoding.EncodeToString(h.Sum(nil)[:6])
+	shared[name] = string(b)
+	w.open('{')
+	w.pair("$ref", "#/parameters/"+name)
+	w.close('}')
+}
+
+// schemaV2 says in v2 what a schema of v3 says: references stand beside their
+// description, there are no defaults, and what may be of two types is a string.
+func schemaV2(b []byte) ([]byte, error) {
+	var m map[string]any
+	if err := json.Unmarshal(b, &m); err != nil {
 		return nil, err
 	}
-	paths, models := jsonObject{}, []string{modelStatus, modelMeta + "APIResourceList"}
-	groups, versions := s.groupVersions()
-	for _, g := range groups {
-		for _, v := range versions[g] {
-			at := "api/" + v
-			if g != "" {
-				at = "apis/" + g + "/" + v
-			}
-			list := resourceListOperation(at)
-			paths[list.path] = jsonObject{"get": list.v2(list.action)}
-			for _, r := range s.servedAt(at) {
-				for _, o := range r.operations() {
-					o.intoV2(paths)
-					models = append(models, o.body, o.answer)
-				}
-			}
-		}
-	}
-	schemas := jsonObject{}
-	for _, name := range d.Closure(models) {
-		var m jsonObject
-		if err := json.Unmarshal(d.JSON(name), &m); err != nil {
-			return nil, err
-		}
-		schemas[name] = schemaV2(name, m)
-	}
-	return jsonObject{
-		"swagger": "2.0", "info": jsonObject{"title": "Kubernetes", "version": s.Version.GitVersion},
-		"paths": paths, "definitions": schemas,
-		"securityDefinitions": jsonObject{"BearerToken": jsonObject{"description": "Bearer Token authentication", "type": "apiKey", "name": "authorization", "in": "header"}},
-		"security":            []any{jsonObject{"BearerToken": []any{}}},
-	}, nil
+	plainV2(m)
+	return marshalJSON(m)
 }
 
-// schemaV2 says in v2 what a schema of v3 says: references stand alone, there are
-// no defaults, and what may be of two types is a string with a format.
-func schemaV2(name string, m jsonObject) jsonObject {
-	switch name {
-	case "io.k8s.apimachinery.pkg.api.resource.Quantity":
-		return jsonObject{"description": m["description"], "type": "string"}
-	case "io.k8s.apimachinery.pkg.util.intstr.IntOrString":
-		return jsonObject{"description": m["description"], "type": "string", "format": "int-or-string"}
-	}
-	return plainV2(m)
-}
-
-func plainV2(m jsonObject) jsonObject {
+func plainV2(m map[string]any) {
 	delete(m, "default")
 	if all, ok := m["allOf"].([]any); ok && len(all) == 1 {
-		if ref, ok := all[0].(jsonObject)["$ref"]; ok {
+		if ref, ok := all[0].(map[string]any)["$ref"]; ok {
 			delete(m, "allOf")
 			m["$ref"] = ref
 		}
 	}
 	if ref, ok := m["$ref"].(string); ok {
-		m["$ref"] = "#/definitions/" + strings.TrimPrefix(ref, definitions.Refs)
+		m["$ref"] = refsV2 + strings.TrimPrefix(ref, definitions.Refs)
+	}
+	if _, ok := m["oneOf"]; ok && m["x-kubernetes-int-or-string"] == nil {
+		m["type"] = "string"
+	}
+	// What v2 cannot say of custom resources: clients must not refuse what the server accepts.
+	for _, k := range []string{"oneOf", "anyOf", "allOf", "not"} {
+		delete(m, k)
+	}
+	if m["nullable"] == true || m["x-kubernetes-preserve-unknown-fields"] == true {
+		for _, k := range []string{"nullable", "type", "items", "properties", "additionalProperties"} {
+			delete(m, k)
+		}
 	}
 	for _, k := range []string{"items", "additionalProperties"} {
-		if inner, ok := m[k].(jsonObject); ok {
-			m[k] = plainV2(inner)
+		if inner, ok := m[k].(map[string]any); ok {
+			plainV2(inner)
 		}
 	}
-	if props, ok := m["properties"].(jsonObject); ok {
-		for k, p := range props {
-			props[k] = plainV2(p.(jsonObject))
-		}
-	}
-	return m
-}
-
-func refV2(model string) jsonObject { return jsonObject{"$ref": "#/definitions/" + model} }
-
-// intoV2 adds the operation to the paths of a document.
-func (o *operation) intoV2(paths jsonObject) {
-	item, ok := paths[o.path].(jsonObject)
-	if !ok {
-		shared := append(pathParameters(o.path), "pretty")
-		if o.action == "connect" || o.answer == "" {
-			shared = append(pathParameters(o.path), o.query...)
-		}
-		item = jsonObject{"parameters": o.parametersV2(shared)}
-		paths[o.path] = item
-	}
-	out := o.v2(o.tag())
-	out["x-kubernetes-action"] = o.action
-	out["x-kubernetes-group-version-kind"] = gvkObject(o.gvk)
-	var params []any
-	if o.body != "" {
-		body := jsonObject{"in": "body", "name": "body", "schema": refV2(o.body)}
-		if !o.optional {
-			body["required"] = true
-		}
-		params = append(params, body)
-	}
-	if o.action != "connect" && o.answer != "" {
-		params = append(params, o.parametersV2(o.query)...)
-	}
-	if len(params) > 0 {
-		out["parameters"] = params
-	}
-	item[o.method] = out
-}
-
-func (o *operation) parametersV2(names []string) []any {
-	out := []any{}
-	for _, n := range names {
-		p := parameters[n]
-		q := jsonObject{"name": n, "in": "query", "description": p.description, "type": p.kind, "uniqueItems": true}
-		if strings.Contains(o.path, "{"+n+"}") {
-			q["in"], q["required"] = "path", true
-			if n == "name" {
-				q["description"] = "name of the " + o.gvk.Kind
+	if props, ok := m["properties"].(map[string]any); ok {
+		for _, p := range props {
+			if inner, ok := p.(map[string]any); ok {
+				plainV2(inner)
 			}
 		}
-		out = append(out, q)
 	}
-	return out
-}
-
-func (o *operation) v2(tag string) jsonObject {
-	answers := jsonObject{}
-	for _, code := range o.codes {
-		a := jsonObject{"description": codeTexts[code]}
-		switch {
-		case code == 401:
-		case o.answer != "":
-			a["schema"] = refV2(o.answer)
-		default:
-			a["schema"] = jsonObject{"type": "string"}
-		}
-		answers[strconv.Itoa(code)] = a
-	}
-	consumes := o.consumes
-	if consumes == nil {
-		consumes = anyMedia
-	}
-	return jsonObject{"description": o.description, "consumes": consumes, "produces": o.produces, "schemes": []string{"https"}, "tags": []string{tag}, "operationId": o.id, "responses": answers}
 }

@@ -59,7 +59,7 @@ func (d *Definitions) Closure(names []string) []string {
 			return
 		}
 		seen[name] = true
-		for _, ref := range references(d.JSON(name)) {
+		for _, ref := range References(d.JSON(name)) {
 			visit(ref)
 		}
 	}
@@ -74,8 +74,8 @@ func (d *Definitions) Closure(names []string) []string {
 	return out
 }
 
-// references are the names that a schema refers to.
-func references(b []byte) (out []string) {
+// References are the names that a schema refers to.
+func References(b []byte) (out []string) {
 	const mark = `"$ref":"` + Refs
 	text := string(b)
 	for {
