@@ -56,6 +56,8 @@ func TestScripts(t *testing.T) {
 func runScripts(t *testing.T, folder, name, bin string) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", folder),
+		// A client that waits for somebody fails, not the whole run.
+		Deadline: time.Now().Add(4 * time.Minute),
 		Setup: func(e *testscript.Env) error {
 			path := filepath.Join(e.WorkDir, ".bin")
 			if err := os.Mkdir(path, 0o755); err != nil {
@@ -78,6 +80,7 @@ func runScripts(t *testing.T, folder, name, bin string) {
 			})
 			e.Setenv("PATH", path+":"+os.Getenv("PATH"))
 			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("EDITOR", "true")
 			e.Setenv("KUBECONFIG", s.Kubeconfig)
 			return nil
 		},

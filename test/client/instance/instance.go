@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -35,10 +34,15 @@ type Server struct {
 	ended chan struct{}
 }
 
-// Bin is the repository's bin directory.
+// Bin is the repository's bin directory, looked for from the working directory upwards.
 func Bin() string {
-	_, file, _, _ := runtime.Caller(0)
-	return filepath.Join(filepath.Dir(file), "..", "..", "..", "bin")
+	dir, err := os.Getwd()
+	for ; err == nil && dir != "/"; dir = filepath.Dir(dir) {
+		if _, err := os.Stat(filepath.Join(dir, "ARCHITECTURE.md")); err == nil {
+			break
+		}
+	}
+	return filepath.Join(dir, "bin")
 }
 
 // nodeIP is what the server takes for the host's address, which must not be a
