@@ -119,15 +119,15 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 		}
 		j = lax
 	}
+	if err := checkQuantities(j, t.res.New()); err != nil {
+		return nil, err
+	}
 	if err := unmarshalUnstructured(j, u); err != nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
 	}
 	want := t.gvk()
 	if t.sub == "scale" {
 		want = scaleKind
-	}
-	if err := checkQuantityTree(u.Object, t.res.New()); err != nil {
-		return nil, err
 	}
 	have := u.GroupVersionKind()
 	if have.Kind == "" || have.Version == "" {

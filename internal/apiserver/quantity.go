@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"strings"
@@ -9,7 +10,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
-	kjson "sigs.k8s.io/json"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
@@ -19,24 +19,16 @@ import (
 // with after one look at their bytes; only where something looks like it is the
 // body gone through along the type.
 
-// checkQuantities looks through the JSON of an object.
+// checkQuantities looks through the JSON of an object. What is no JSON is left to
+// the decoder, which refuses it before it comes to any quantity.
 func checkQuantities(b []byte, into any) error {
 	if !exponents(b) || !holdsQuantity(reflect.TypeOf(into)) {
 		return nil
 	}
-	var v any
-	if kjson.UnmarshalCaseSensitivePreserveInts(b, &v) != nil {
-		// A number that no float holds is one that no quantity needs; anything else
-		// that is wrong, the decoder finds before it comes to a quantity.
-		return apierrors.NewBadRequest("the body is not JSON, or has a number that is out of range")
-	}
-	return checkQuantityTree(v, into)
-}
-
-// checkQuantityTree looks through decoded JSON.
-func checkQuantityTree(v, into any) error {
-	if at := hugeQuantity(reflect.TypeOf(into), v, ""); at != "" {
-		return apierrors.NewBadRequest(fmt.Sprintf("%s: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$' and have an exponent of at most 100", at))
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.UseNumber()
+	if found, _ := hugeQuantity(dec, reflect.TypeOf(into), 0); found {
+		return apierrors.NewBadRequest("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$' and have an exponent of at most 100")
 	}
 	return nil
 }
@@ -100,60 +92,83 @@ func reaches(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return false
 }
 
-// hugeQuantity is the path of a quantity that must not be parsed; empty when there is none.
-func hugeQuantity(t reflect.Type, v any, at string) string {
-	for t.Kind() == reflect.Pointer {
+// hugeQuantity reads the next value, which is decoded into a t (nil: into nothing of
+// interest), and tells whether a quantity that must not be parsed is in it. It goes
+// by tokens, as the decoder does: of a key that is there twice, both values count.
+func hugeQuantity(dec *json.Decoder, t reflect.Type, depth int) (bool, error) {
+	for t != nil && t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	if t == quantityType {
-		if s, ok := v.(string); ok && meta.HugeExponent(strings.TrimSpace(s)) {
-			return at
-		}
-		if f, ok := v.(float64); ok && (f > 1e100 || f < -1e100 || f != 0 && f < 1e-100 && f > -1e-100) {
-			return at
-		}
-		return ""
+	tok, err := dec.Token()
+	if err != nil {
+		return false, err
 	}
-	if reflect.PointerTo(t).Implements(unmarshalerType) {
-		return ""
+	d, opens := tok.(json.Delim)
+	if !opens {
+		return t == quantityType && meta.HugeExponent(strings.TrimSpace(fmt.Sprint(tok))), nil
 	}
+	if t != nil && (t == quantityType || reflect.PointerTo(t).Implements(unmarshalerType)) || depth > 1000 {
+		t = nil
+	}
+	if t == nil {
+		return false, skipRest(dec)
+	}
+	for dec.More() {
+		var inner reflect.Type
+		if d == '{' {
+			key, err := dec.Token()
+			if err != nil {
+				return false, err
+			}
+			inner = fieldType(t, key.(string))
+		} else if t.Kind() == reflect.Slice || t.Kind() == reflect.Array {
+			inner = t.Elem()
+		}
+		if found, err := hugeQuantity(dec, inner, depth+1); found || err != nil {
+			return found, err
+		}
+	}
+	_, err = dec.Token()
+	return false, err
+}
+
+// skipRest reads to the end of the value that was begun.
+func skipRest(dec *json.Decoder) error {
+	for open := 1; open > 0; {
+		tok, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		switch tok {
+		case json.Delim('{'), json.Delim('['):
+			open++
+		case json.Delim('}'), json.Delim(']'):
+			open--
+		}
+	}
+	return nil
+}
+
+// fieldType is the type that a key's value has in a t; nil when there is no such field.
+func fieldType(t reflect.Type, key string) reflect.Type {
 	switch t.Kind() {
+	case reflect.Map:
+		return t.Elem()
 	case reflect.Struct:
-		m, ok := v.(map[string]any)
-		if !ok {
-			return ""
-		}
 		for i := range t.NumField() {
 			f := t.Field(i)
 			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			if name == key {
+				return f.Type
+			}
 			if name == "" && f.Anonymous {
-				if found := hugeQuantity(f.Type, v, at); found != "" {
+				if found := fieldType(f.Type, key); found != nil {
 					return found
 				}
-				continue
-			}
-			if c, ok := m[name]; ok {
-				if found := hugeQuantity(f.Type, c, strings.TrimPrefix(at+"."+name, ".")); found != "" {
-					return found
-				}
-			}
-		}
-	case reflect.Map:
-		m, _ := v.(map[string]any)
-		for k, c := range m {
-			if found := hugeQuantity(t.Elem(), c, at+"["+k+"]"); found != "" {
-				return found
-			}
-		}
-	case reflect.Slice, reflect.Array:
-		l, _ := v.([]any)
-		for n, c := range l {
-			if found := hugeQuantity(t.Elem(), c, fmt.Sprintf("%s[%d]", at, n)); found != "" {
-				return found
 			}
 		}
 	}
-	return ""
+	return nil
 }
 
 // checkWireQuantities looks through a protobuf message. A quantity is a message with

@@ -186,7 +186,7 @@ func FuzzPatcher(f *testing.F) {
 	f.Add(1, []byte(`{"spec":{"ports":[{"port":1,"$patch":"delete"}]}}`))
 	f.Add(2, []byte(`{"$setElementOrder/subsets":[{"a":1}],"subsets":[{"addresses":[{"ip":"x"}]}]}`))
 	docs := map[string]*api.Resource{
-		`{"metadata":{"name":"a","ownerReferences":[{"uid":"u"}]},"spec":{"ports":[{"port":1,"protocol":"TCP"}],"externalIPs":["a"]}}`:             all.For[*corev1.Service](),
+		`{"metadata":{"name":"a","ownerReferences":[{"uid":"u"}]},"spec":{"ports":[{"port":1,"protocol":"TCP"}],"externalIPs":["a"]}}`:                   all.For[*corev1.Service](),
 		`{"metadata":{"name":"a","finalizers":["a"]},"spec":{"taints":[{"key":"k"}]},"status":{"conditions":[{"type":"t"}],"images":[{"names":["a"]}]}}`: all.For[*corev1.Node](),
 	}
 	f.Fuzz(func(t *testing.T, kind int, patch []byte) {
