@@ -9,15 +9,20 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/all"
 	"github.com/skiff-k8s/skiff/internal/apiserver"
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/client"
+	"github.com/skiff-k8s/skiff/internal/controller"
+	"github.com/skiff-k8s/skiff/internal/controller/resourcequota"
 	"github.com/skiff-k8s/skiff/internal/store"
 	"github.com/skiff-k8s/skiff/internal/store/disk"
 	"github.com/skiff-k8s/skiff/internal/store/mem"
@@ -97,6 +102,68 @@ func TestQuotaUnderLoad(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestQuotaIsGivenBack: what is deleted can be made again, while others try all the time.
+func TestQuotaIsGivenBack(t *testing.T) {
+	c := quotaServer(t, mem.New())
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	e := &controller.Engine{Client: c, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: time.Now}
+	go func() { done <- resourcequota.Run(ctx, e, func() []*api.Resource { return all.Rows }) }()
+	defer func() { cancel(); <-done }()
+	limit(t, c, "q", "configmaps", 10)
+	row := all.For[*corev1.ResourceQuota]()
+	w, err := c.Watch(t.Context(), row, "a", client.Selector{}, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	until := func(n int64) {
+		t.Helper()
+		short, stop := context.WithTimeout(t.Context(), 20*time.Second)
+		defer stop()
+		for {
+			q, err := client.Get[*corev1.ResourceQuota](short, c, "a", "q")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if u, ok := q.Status.Used["configmaps"]; ok && u.Value() == n {
+				return
+			}
+			if _, err := w.Next(short); err != nil {
+				t.Fatalf("used is %v, want %d: %v", q.Status.Used, n, err)
+			}
+		}
+	}
+	until(0)
+	for round := range 5 {
+		var wg sync.WaitGroup
+		var made atomic.Int64
+		for i := range 40 {
+			wg.Go(func() {
+				_, err := client.Create(t.Context(), c, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: fmt.Sprint("c", round, "-", i)}})
+				if err == nil {
+					made.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if made.Load() != 10 {
+			t.Fatalf("round %d: %d made", round, made.Load())
+		}
+		until(10)
+		left, err := client.List[*corev1.ConfigMap](t.Context(), c, "a", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range left {
+			if err := client.Delete[*corev1.ConfigMap](t.Context(), c, "a", o.Name, metav1.DeleteOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		until(0)
 	}
 }
 
