@@ -1,6 +1,8 @@
 package admissionregistration
 
 import (
+	"slices"
+
 	"github.com/skiff-k8s/skiff/internal/api/meta"
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -38,6 +40,10 @@ func validateMutatingWebhooks(o *admissionregistrationv1.MutatingWebhookConfigur
 	for i := range o.Webhooks {
 		at := field.NewPath("webhooks").Index(i)
 		errs = append(errs, mutating(&o.Webhooks[i]).validate(at)...)
+		policies := []admissionregistrationv1.ReinvocationPolicyType{admissionregistrationv1.IfNeededReinvocationPolicy, admissionregistrationv1.NeverReinvocationPolicy}
+		if p := o.Webhooks[i].ReinvocationPolicy; p != nil && !slices.Contains(policies, *p) {
+			errs = append(errs, field.NotSupported(at.Child("reinvocationPolicy"), *p, policies))
+		}
 		if seen[o.Webhooks[i].Name] {
 			errs = append(errs, field.Duplicate(at.Child("name"), o.Webhooks[i].Name))
 		}

@@ -217,7 +217,7 @@ func validateRule(r *admissionregistrationv1.RuleWithOperations, at *field.Path)
 			errs = append(errs, field.Required(path, ""))
 		}
 		if len(values) > 1 && slices.Contains(values, "*") {
-			errs = append(errs, field.Invalid(path, values, "if '*' is present, must not specify other "+map[string]string{"apiGroups": "API groups", "apiVersions": "API versions", "resources": "resources"}[name]))
+			errs = append(errs, field.Invalid(path, values, "if '*' is present, must not specify other "+map[string]string{"apiGroups": "API groups", "apiVersions": "API versions"}[name]))
 		}
 	}
 	list("apiGroups", r.APIGroups)
@@ -227,14 +227,7 @@ func validateRule(r *admissionregistrationv1.RuleWithOperations, at *field.Path)
 			errs = append(errs, field.Required(at.Child("apiVersions").Index(i), ""))
 		}
 	}
-	if len(r.Resources) == 0 {
-		errs = append(errs, field.Required(at.Child("resources"), ""))
-	}
-	for i, v := range r.Resources {
-		if v == "" {
-			errs = append(errs, field.Required(at.Child("resources").Index(i), ""))
-		}
-	}
+	errs = append(errs, validateResources(r.Resources, at.Child("resources"))...)
 	ops := at.Child("operations")
 	if len(r.Operations) == 0 {
 		errs = append(errs, field.Required(ops, ""))
@@ -250,6 +243,48 @@ func validateRule(r *admissionregistrationv1.RuleWithOperations, at *field.Path)
 	scopes := []admissionregistrationv1.ScopeType{admissionregistrationv1.AllScopes, admissionregistrationv1.ClusterScope, admissionregistrationv1.NamespacedScope}
 	if r.Scope != nil && !slices.Contains(scopes, *r.Scope) {
 		errs = append(errs, field.NotSupported(at.Child("scope"), *r.Scope, scopes))
+	}
+	return errs
+}
+
+// validateResources refuses a list of resources, or resource/subresource, in which
+// one entry says what another one says already.
+func validateResources(resources []string, at *field.Path) field.ErrorList {
+	if len(resources) == 0 {
+		return field.ErrorList{field.Required(at, "")}
+	}
+	var errs field.ErrorList
+	allOf, everyones := map[string]bool{}, map[string]bool{} // pods/*, */status
+	plain := false
+	for i, v := range resources {
+		if v == "" {
+			errs = append(errs, field.Required(at.Index(i), ""))
+			continue
+		}
+		res, sub, ok := strings.Cut(v, "/")
+		if !ok {
+			// compat: the last one decides.
+			plain = v != "*"
+			continue
+		}
+		if allOf[res] {
+			errs = append(errs, field.Invalid(at.Index(i), v, fmt.Sprintf("if '%s/*' is present, must not specify %s", res, v)))
+		}
+		if everyones[sub] {
+			errs = append(errs, field.Invalid(at.Index(i), v, fmt.Sprintf("if '*/%s' is present, must not specify %s", sub, v)))
+		}
+		if sub == "*" {
+			allOf[res] = true
+		}
+		if res == "*" {
+			everyones[sub] = true
+		}
+	}
+	if len(resources) > 1 && slices.Contains(resources, "*/*") {
+		errs = append(errs, field.Invalid(at, resources, "if '*/*' is present, must not specify other resources"))
+	}
+	if plain && slices.Contains(resources, "*") {
+		errs = append(errs, field.Invalid(at, resources, "if '*' is present, must not specify other resources without subresources"))
 	}
 	return errs
 }
