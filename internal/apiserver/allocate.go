@@ -66,7 +66,7 @@ func (s *Server) allocate(t target, txn *store.Txn, o api.Object, old *entry) (r
 	}
 	var was *corev1.Service
 	if old != nil {
-		was = old.obj.(*corev1.Service)
+		was = old.object().(*corev1.Service)
 	}
 	a := &s.services
 	a.mu.Lock()
@@ -205,7 +205,7 @@ func (a *serviceAllocator) drop(was *corev1.Service, txn *store.Txn) {
 
 // releaseOps adds what goes away together with a deleted object.
 func (s *Server) releaseOps(t target, txn *store.Txn, cur *entry) {
-	if svc, ok := cur.obj.(*corev1.Service); ok {
+	if svc, ok := cur.object().(*corev1.Service); ok {
 		s.services.drop(svc, txn)
 	}
 }

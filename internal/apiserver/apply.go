@@ -175,7 +175,7 @@ func (s *Server) applyScale(ctx context.Context, t target, config *unstructured.
 		if old == nil {
 			return t.notFound()
 		}
-		h := libmanagedfields.NewScaleHandler(old.obj.GetManagedFields(), t.res.GVK.GroupVersion(), mappings)
+		h := libmanagedfields.NewScaleHandler(old.object().GetManagedFields(), t.res.GVK.GroupVersion(), mappings)
 		var err error
 		if have.ManagedFields, err = h.ToSubresource(); err != nil {
 			return apierrors.NewInternalError(err)

@@ -108,7 +108,7 @@ func (w *world) state() map[string]int64 {
 	out := map[string]int64{}
 	for r, c := range w.s.caches {
 		scan(c.snapshot(), &selector{prefix: "/registry/" + r.Storage + "/"}, "", func(e *entry) bool {
-			out[where(r, e.obj.GetNamespace(), e.obj.GetName())] = e.rev
+			out[where(r, e.object().GetNamespace(), e.object().GetName())] = e.rev
 			return true
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
+	"unique"
 
 	"github.com/tidwall/btree"
 
@@ -24,10 +25,12 @@ type cache struct {
 	res  *api.Resource
 	feed *feed
 
+	changes atomic.Int64 // how often it changed
+
 	mu      sync.RWMutex
 	byKey   map[string]*entry
 	tree    *btree.BTreeG[*entry]
-	indexes map[string]map[string]map[*entry]struct{}
+	indexes []map[unique.Handle[string]]map[*entry]struct{} // as the kind's plan orders them
 
 	// events[i] has sequence number first+i. Revisions at or below base are no longer told in full.
 	events   []*change
@@ -51,8 +54,7 @@ func (ch *change) last() *entry {
 	if e := ch.left.Load(); e != nil {
 		return e
 	}
-	e := &entry{res: ch.old.res, key: ch.old.key, obj: ch.old.obj.DeepCopyObject().(api.Object), value: ch.old.value, raw: ch.old.raw}
-	e.publish(ch.rev)
+	e := ch.old.at(ch.rev)
 	ch.left.CompareAndSwap(nil, e)
 	return ch.left.Load()
 }
@@ -63,11 +65,10 @@ const maxEvents = 1024
 func newCache(r *api.Resource) *cache {
 	c := &cache{
 		res: r, keep: maxEvents, byKey: map[string]*entry{}, watchers: map[*watcher]struct{}{},
-		tree:    btree.NewBTreeGOptions(func(a, b *entry) bool { return a.key < b.key }, btree.Options{NoLocks: true}),
-		indexes: map[string]map[string]map[*entry]struct{}{},
+		tree: btree.NewBTreeGOptions(func(a, b *entry) bool { return a.key < b.key }, btree.Options{NoLocks: true}),
 	}
-	for name := range r.Indexes {
-		c.indexes[name] = map[string]map[*entry]struct{}{}
+	for range planOf(r).indexes {
+		c.indexes = append(c.indexes, map[unique.Handle[string]]map[*entry]struct{}{})
 	}
 	return c
 }
@@ -88,33 +89,30 @@ func (c *cache) load(e *entry) {
 func (c *cache) put(e, old *entry) {
 	c.byKey[e.key] = e
 	c.tree.Set(e)
-	for name, f := range c.res.Indexes {
-		idx := c.indexes[name]
-		if old != nil {
-			unindex(idx, f(old.obj), old)
+	if old != nil {
+		c.unindex(old)
+	}
+	for _, t := range e.terms {
+		idx := c.indexes[t.index]
+		if idx[t.value] == nil {
+			idx[t.value] = map[*entry]struct{}{}
 		}
-		for _, v := range f(e.obj) {
-			if idx[v] == nil {
-				idx[v] = map[*entry]struct{}{}
-			}
-			idx[v][e] = struct{}{}
-		}
+		idx[t.value][e] = struct{}{}
 	}
 }
 
 func (c *cache) remove(old *entry) {
 	delete(c.byKey, old.key)
 	c.tree.Delete(old)
-	for name, f := range c.res.Indexes {
-		unindex(c.indexes[name], f(old.obj), old)
-	}
+	c.unindex(old)
 }
 
-func unindex(idx map[string]map[*entry]struct{}, values []string, e *entry) {
-	for _, v := range values {
-		delete(idx[v], e)
-		if len(idx[v]) == 0 {
-			delete(idx, v)
+func (c *cache) unindex(e *entry) {
+	for _, t := range e.terms {
+		idx := c.indexes[t.index]
+		delete(idx[t.value], e)
+		if len(idx[t.value]) == 0 {
+			delete(idx, t.value)
 		}
 	}
 }
@@ -129,6 +127,7 @@ type write struct {
 func (c *cache) apply(rev int64, writes []write) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	defer c.changes.Add(1)
 	for _, w := range writes {
 		ch := &change{rev: rev, now: w.now, old: c.byKey[w.key]}
 		switch {
@@ -183,9 +182,34 @@ func scan(t *btree.BTreeG[*entry], sel *selector, from string, f func(*entry) bo
 func (c *cache) byIndex(_ context.Context, name, value string) []*entry {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	set := c.indexes[name][value]
+	set := c.indexes[planOf(c.res).index(name)][unique.Make(value)]
 	out := make([]*entry, 0, len(set))
 	for e := range set {
+		out = append(out, e)
+	}
+	return out
+}
+
+// size is how many objects there are.
+func (c *cache) size() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.byKey)
+}
+
+// watching is how many watches there are.
+func (c *cache) watching() int {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return len(c.watchers)
+}
+
+// all are the entries of the kind.
+func (c *cache) all() []*entry {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	out := make([]*entry, 0, len(c.byKey))
+	for _, e := range c.byKey {
 		out = append(out, e)
 	}
 	return out

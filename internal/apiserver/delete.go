@@ -24,27 +24,27 @@ func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (
 			return nil, false, t.notFound()
 		}
 		if p := o.Preconditions; p != nil {
-			if p.UID != nil && *p.UID != cur.obj.GetUID() {
-				return nil, false, uidConflict(&t, *p.UID, cur.obj.GetUID())
+			if p.UID != nil && *p.UID != cur.object().GetUID() {
+				return nil, false, uidConflict(&t, *p.UID, cur.object().GetUID())
 			}
-			if p.ResourceVersion != nil && *p.ResourceVersion != cur.obj.GetResourceVersion() {
+			if p.ResourceVersion != nil && *p.ResourceVersion != cur.object().GetResourceVersion() {
 				return nil, false, apierrors.NewConflict(t.res.GroupResource(), t.name,
-					fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, cur.obj.GetResourceVersion()))
+					fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, cur.object().GetResourceVersion()))
 			}
 		}
-		attrs := admission.Attributes{Operation: admission.Delete, Resource: t.res, Namespace: t.ns, Name: t.name, User: t.user, Old: cur.obj, DryRun: t.dryRun, Warn: t.warn}
+		attrs := admission.Attributes{Operation: admission.Delete, Resource: t.res, Namespace: t.ns, Name: t.name, User: t.user, Old: cur.object(), DryRun: t.dryRun, Warn: t.warn}
 		if _, err := s.admit(ctx, &attrs); err != nil {
 			return nil, false, err
 		}
 		if err := s.admission.Validate(ctx, &attrs); err != nil {
 			return nil, false, err
 		}
-		next := s.beginDeletion(t, cur.obj, o)
+		next := s.beginDeletion(t, cur.object(), o)
 		switch {
 		case next == nil:
 			e, err = s.removed(ctx, t, cur, nil)
 			gone = true
-		case next == cur.obj:
+		case next == cur.object():
 			return cur, false, nil
 		case t.dryRun:
 			if e, err = newEntry(t.res, cur.key, next); err == nil {

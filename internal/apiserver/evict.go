@@ -24,7 +24,7 @@ func (s *Server) evict(ctx context.Context, t target, o metav1.DeleteOptions) er
 	if e == nil {
 		return t.notFound()
 	}
-	pod := e.obj.(*corev1.Pod)
+	pod := e.object().(*corev1.Pod)
 	attrs := admission.Attributes{Operation: admission.Create, Resource: t.res, Subresource: "eviction", Namespace: t.ns, Name: t.name, User: t.user, Old: pod, DryRun: t.dryRun, Warn: t.warn}
 	if err := s.admission.Validate(ctx, &attrs); err != nil {
 		return err

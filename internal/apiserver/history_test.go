@@ -101,8 +101,8 @@ func wanted(t testing.TB, s *Server, sel labels.Selector, after int64) []string 
 					if err != nil {
 						t.Fatal(err)
 					}
-					had[ev.KV.Key] = e.obj.GetLabels()["v"]
-					is = sel.Matches(labels.Set(e.obj.GetLabels()))
+					had[ev.KV.Key] = e.object().GetLabels()["v"]
+					is = sel.Matches(labels.Set(e.object().GetLabels()))
 				}
 				matched := existed && sel.Matches(labels.Set{"v": was})
 				kind := ""

@@ -327,7 +327,7 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, x *exchange, 
 	case "PartialObjectMetadataList":
 		l := &metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadataList"}, ListMeta: meta, Items: make([]metav1.PartialObjectMetadata, len(p.entries))}
 		for i, e := range p.entries {
-			l.Items[i] = *partialOf(e)
+			l.Items[i] = *partialOf(e.object())
 			l.Items[i].TypeMeta = metav1.TypeMeta{}
 		}
 		s.writeObject(w, r, x, http.StatusOK, l)
@@ -343,7 +343,7 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, x *exchange, 
 	if x.accept.media == mediaCBOR {
 		l := cborList{Kind: res.GVK.Kind + "List", APIVersion: res.GVK.GroupVersion().String(), Metadata: meta, Items: make([]any, len(p.entries))}
 		for i, e := range p.entries {
-			l.Items[i] = e.obj
+			l.Items[i] = e.object()
 		}
 		s.writeObject(w, r, x, http.StatusOK, l)
 		return nil
@@ -433,16 +433,17 @@ func (s *Server) writeJSONList(w http.ResponseWriter, r *http.Request, x *exchan
 	return nil
 }
 
+// itemStart is what comes before an item's JSON: the first, the others.
+var itemStart = [2][]byte{[]byte("{"), []byte(",{")}
+
 func eachItem(entries []*entry, f func([]byte) error) error {
 	for i, e := range entries {
 		b, err := e.itemJSON()
 		if err != nil {
 			return err
 		}
-		if i > 0 {
-			if err := f([]byte{','}); err != nil {
-				return err
-			}
+		if err := f(itemStart[min(i, 1)]); err != nil {
+			return err
 		}
 		if err := f(b); err != nil {
 			return err

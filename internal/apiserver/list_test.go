@@ -66,7 +66,7 @@ func TestContinueExpires(t *testing.T) {
 		t.Fatalf("late: %v", err)
 	}
 	rest, err := list(status.ErrStatus.ListMeta.Continue)
-	if err != nil || len(rest.entries) != 1 || rest.entries[0].obj.GetName() != "c2" {
+	if err != nil || len(rest.entries) != 1 || rest.entries[0].object().GetName() != "c2" {
 		t.Fatalf("with the new token: %v", err)
 	}
 }

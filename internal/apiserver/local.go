@@ -57,7 +57,7 @@ func (l local) Get(_ context.Context, r *api.Resource, ns, name string) (api.Obj
 	if e == nil {
 		return nil, apierrors.NewNotFound(r.GroupResource(), name)
 	}
-	return e.obj, nil
+	return e.object(), nil
 }
 
 func (l local) List(_ context.Context, r *api.Resource, ns string, sel client.Selector) ([]api.Object, int64, error) {
@@ -70,7 +70,7 @@ func (l local) List(_ context.Context, r *api.Resource, ns string, sel client.Se
 	var out []api.Object
 	scan(c.snapshot(), &s, "", func(e *entry) bool {
 		if s.matches(e) {
-			out = append(out, e.obj)
+			out = append(out, e.object())
 		}
 		return true
 	})
@@ -88,7 +88,7 @@ func (l local) ByIndex(ctx context.Context, r *api.Resource, index, value string
 	es := c.byIndex(ctx, index, value)
 	out := make([]api.Object, len(es))
 	for i, e := range es {
-		out[i] = e.obj
+		out[i] = e.object()
 	}
 	return out, nil
 }
@@ -132,7 +132,7 @@ func object(e *entry, err error) (api.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	return e.obj, nil
+	return e.object(), nil
 }
 
 // bind assigns a pod to a node.
@@ -205,7 +205,7 @@ func (l local) Watch(ctx context.Context, r *api.Resource, ns string, sel client
 	entries, w := c.watchAll(s)
 	first := make([]client.Event, 0, len(entries)+1)
 	for _, e := range entries {
-		first = append(first, client.Event{Type: watch.Added, Object: e.obj, Rev: e.rev})
+		first = append(first, client.Event{Type: watch.Added, Object: e.object(), Rev: e.rev})
 	}
 	return &localWatch{w: w, first: append(first, client.Event{Type: watch.Bookmark, Rev: rev})}, nil
 }
@@ -233,9 +233,9 @@ func (w *localWatch) Next(ctx context.Context) ([]client.Event, error) {
 	}
 	w.buf = w.buf[:0]
 	for _, t := range ts {
-		ev := client.Event{Type: t.kind, Object: t.e.obj, Rev: t.ch.rev}
+		ev := client.Event{Type: t.kind, Object: t.e.object(), Rev: t.ch.rev}
 		if t.ch.old != nil {
-			ev.Old = t.ch.old.obj
+			ev.Old = t.ch.old.object()
 		}
 		w.buf = append(w.buf, ev)
 	}

@@ -64,11 +64,11 @@ func (s *Server) carryManaged(t *target, merged, next api.Object) {
 
 // onlyTimes tells that a write changes nothing but times in managedFields; such a write is not made.
 func (s *Server) onlyTimes(t *target, probe, cur *entry) bool {
-	was, is := cur.obj.GetManagedFields(), probe.obj.GetManagedFields()
+	was, is := cur.object().GetManagedFields(), probe.object().GetManagedFields()
 	if !managedfields.Same(was, is) || slices.EqualFunc(was, is, func(a, b metav1.ManagedFieldsEntry) bool { return a.Time.Equal(b.Time) }) {
 		return false
 	}
-	same := probe.obj.DeepCopyObject().(api.Object)
+	same := probe.object().DeepCopyObject().(api.Object)
 	same.SetManagedFields(was)
 	again, err := newEntry(t.res, cur.key, same)
 	return err == nil && string(again.value) == string(cur.value)

@@ -72,7 +72,7 @@ func (s *Server) charge(ctx context.Context, t target, txn *store.Txn, o, old ap
 	release = func() {}
 	row := all.For[*corev1.ResourceQuota]()
 	mine := func() []*entry { return s.caches[row].byIndex(ctx, quota.IndexNamespace, t.ns) }
-	if t.ns == "" || !slices.ContainsFunc(mine(), func(e *entry) bool { return quota.Looks(e.obj.(*corev1.ResourceQuota), t.res) }) {
+	if t.ns == "" || !slices.ContainsFunc(mine(), func(e *entry) bool { return quota.Looks(e.object().(*corev1.ResourceQuota), t.res) }) {
 		return release, nil
 	}
 	w := quota.Write{Resource: t.res, Subresource: t.sub, Object: o, Old: old, Now: s.Now()}
@@ -94,7 +94,7 @@ func (s *Server) charge(ctx context.Context, t target, txn *store.Txn, o, old ap
 }
 
 func (s *Server) chargeOne(t target, w *quota.Write, txn *store.Txn, e *entry) error {
-	q := e.obj.(*corev1.ResourceQuota)
+	q := e.object().(*corev1.ResourceQuota)
 	if !quota.Looks(q, t.res) {
 		return nil
 	}
@@ -127,7 +127,7 @@ func (s *Server) objectsIn(ns string) func(*api.Resource) ([]api.Object, error) 
 	return func(r *api.Resource) ([]api.Object, error) {
 		var out []api.Object
 		scan(s.caches[r].snapshot(), &selector{prefix: r.Prefix(ns)}, "", func(e *entry) bool {
-			out = append(out, e.obj)
+			out = append(out, e.object())
 			return true
 		})
 		return out, nil

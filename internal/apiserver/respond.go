@@ -18,7 +18,7 @@ import (
 func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange, code int, e *entry) {
 	a := x.accept
 	if x.version != nil && a.as == "" {
-		o, err := x.version.Show(e.obj)
+		o, err := x.version.Show(e.object())
 		if err != nil {
 			s.writeError(w, r, x, apierrors.NewInternalError(err))
 			return
@@ -36,7 +36,7 @@ func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange,
 		s.writeObject(w, r, x, code, t)
 		return
 	case "PartialObjectMetadata":
-		s.writeObject(w, r, x, code, partialOf(e))
+		s.writeObject(w, r, x, code, partialOf(e.object()))
 		return
 	}
 	if a.media == mediaProtobuf && e.raw != nil {
@@ -52,7 +52,7 @@ func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange,
 		return
 	}
 	if a.media == mediaCBOR {
-		s.writeObject(w, r, x, code, e.obj)
+		s.writeObject(w, r, x, code, e.object())
 		return
 	}
 	b, err := e.JSON()
@@ -199,6 +199,6 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, x *exchange,
 func (s *Server) writeSuccess(w http.ResponseWriter, r *http.Request, x *exchange, e *entry) {
 	s.writeObject(w, r, x, http.StatusOK, &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess,
-		Details: &metav1.StatusDetails{Name: e.obj.GetName(), Group: e.res.GVR.Group, Kind: e.res.GVR.Resource, UID: e.obj.GetUID()},
+		Details: &metav1.StatusDetails{Name: e.object().GetName(), Group: e.res.GVR.Group, Kind: e.res.GVR.Resource, UID: e.object().GetUID()},
 	})
 }

@@ -310,7 +310,7 @@ func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange,
 		return err
 	}
 	if x.sub == "scale" {
-		s.writeObject(w, r, x, code, &scaleOf(res, e.obj).Scale)
+		s.writeObject(w, r, x, code, &scaleOf(res, e.object()).Scale)
 		return nil
 	}
 	s.writeEntry(w, r, x, code, e)
@@ -381,7 +381,7 @@ func (s *Server) serveDeleteCollection(w http.ResponseWriter, r *http.Request, x
 		return err
 	}
 	for _, e := range p.entries {
-		t.ns, t.name = e.obj.GetNamespace(), e.obj.GetName()
+		t.ns, t.name = e.object().GetNamespace(), e.object().GetName()
 		if _, _, err := s.remove(r.Context(), t, o); err != nil && !apierrors.IsNotFound(err) {
 			return err
 		}
@@ -413,7 +413,7 @@ func (s *Server) serveScale(w http.ResponseWriter, r *http.Request, x *exchange,
 		if e == nil {
 			return t.notFound()
 		}
-		s.writeObject(w, r, x, http.StatusOK, &scaleOf(res, e.obj).Scale)
+		s.writeObject(w, r, x, http.StatusOK, &scaleOf(res, e.object()).Scale)
 		return nil
 	case "patch":
 		return s.servePatch(w, r, x, res)
@@ -433,7 +433,7 @@ func (s *Server) serveScale(w http.ResponseWriter, r *http.Request, x *exchange,
 		if err != nil {
 			return err
 		}
-		s.writeObject(w, r, x, http.StatusOK, &scaleOf(res, e.obj).Scale)
+		s.writeObject(w, r, x, http.StatusOK, &scaleOf(res, e.object()).Scale)
 		return nil
 	}
 	return notAllowed(x)

@@ -36,8 +36,9 @@ func tableOf(r *api.Resource, entries []*entry, rev string, include metav1.Inclu
 	}
 	for _, e := range entries {
 		row := metav1.TableRow{Cells: make([]any, len(columns))}
+		o := e.object()
 		for i, c := range columns {
-			row.Cells[i] = c.Cell(e.obj)
+			row.Cells[i] = c.Cell(o)
 		}
 		var err error
 		if row.Object.Raw, err = rowObject(e, include); err != nil {
@@ -66,25 +67,25 @@ func rowObject(e *entry, include metav1.IncludeObjectPolicy) ([]byte, error) {
 	case metav1.IncludeObject:
 		return e.JSON()
 	case metav1.IncludeMetadata:
-		return marshalJSON(partialOf(e))
+		return marshalJSON(partialOf(e.object()))
 	}
 	return nil, apierrors.NewBadRequest(fmt.Sprintf("unrecognized includeObject value: %q", include))
 }
 
 // partialOf is the object's metadata alone.
-func partialOf(e *entry) *metav1.PartialObjectMetadata {
+func partialOf(o api.Object) *metav1.PartialObjectMetadata {
 	p := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"}}
-	if m, ok := e.obj.(interface{ GetObjectMeta() metav1.Object }); ok {
+	if m, ok := o.(interface{ GetObjectMeta() metav1.Object }); ok {
 		if om, ok := m.GetObjectMeta().(*metav1.ObjectMeta); ok {
 			p.ObjectMeta = *om
 			return p
 		}
 	}
-	p.Name, p.Namespace, p.UID = e.obj.GetName(), e.obj.GetNamespace(), e.obj.GetUID()
-	p.ResourceVersion, p.Generation = e.obj.GetResourceVersion(), e.obj.GetGeneration()
-	p.CreationTimestamp, p.DeletionTimestamp = e.obj.GetCreationTimestamp(), e.obj.GetDeletionTimestamp()
-	p.Labels, p.Annotations = e.obj.GetLabels(), e.obj.GetAnnotations()
-	p.OwnerReferences, p.Finalizers = e.obj.GetOwnerReferences(), e.obj.GetFinalizers()
+	p.Name, p.Namespace, p.UID = o.GetName(), o.GetNamespace(), o.GetUID()
+	p.ResourceVersion, p.Generation = o.GetResourceVersion(), o.GetGeneration()
+	p.CreationTimestamp, p.DeletionTimestamp = o.GetCreationTimestamp(), o.GetDeletionTimestamp()
+	p.Labels, p.Annotations = o.GetLabels(), o.GetAnnotations()
+	p.OwnerReferences, p.Finalizers = o.GetOwnerReferences(), o.GetFinalizers()
 	return p
 }
 

@@ -124,7 +124,7 @@ func (s *Server) writeVersionList(w http.ResponseWriter, r *http.Request, x *exc
 	v := x.version
 	items := make([]runtime.Object, len(entries))
 	for i, e := range entries {
-		o, err := v.Show(e.obj)
+		o, err := v.Show(e.object())
 		if err != nil {
 			return apierrors.NewInternalError(err)
 		}

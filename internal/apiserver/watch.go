@@ -186,7 +186,7 @@ func (st *stream) event(kind watch.EventType, e *entry) error {
 		}
 	}
 	if v := st.x.version; v != nil && st.x.accept.as == "" {
-		o, err := v.Show(e.obj)
+		o, err := v.Show(e.object())
 		if err != nil {
 			return err
 		}
@@ -201,7 +201,7 @@ func (st *stream) event(kind watch.EventType, e *entry) error {
 		return nil
 	}
 	if st.x.accept.media == mediaCBOR && st.x.accept.as == "" {
-		return st.cborEvent(string(kind), e.obj)
+		return st.cborEvent(string(kind), e.object())
 	}
 	b, err := st.body(e)
 	if err != nil {
@@ -228,7 +228,7 @@ func (st *stream) body(e *entry) ([]byte, error) {
 		st.headed = true
 		return marshalJSON(t)
 	case "PartialObjectMetadata", "PartialObjectMetadataList":
-		return marshalJSON(partialOf(e))
+		return marshalJSON(partialOf(e.object()))
 	}
 	return e.JSON()
 }
@@ -285,11 +285,10 @@ func (st *stream) loose(kind watch.EventType, o runtime.Object) error {
 		return nil
 	}
 	if a, ok := o.(api.Object); ok && st.x.accept.as != "" {
-		e := &entry{res: st.res, obj: a}
 		if st.x.accept.as == "Table" {
-			return st.tableBookmark(kind, e)
+			return st.tableBookmark(kind, a)
 		}
-		b, err := marshalJSON(partialOf(e))
+		b, err := marshalJSON(partialOf(a))
 		if err != nil {
 			return err
 		}
@@ -308,9 +307,9 @@ func (st *stream) loose(kind watch.EventType, o runtime.Object) error {
 }
 
 // tableBookmark is a table whose one row has no cells to speak of, only the object that carries the revision.
-func (st *stream) tableBookmark(kind watch.EventType, e *entry) error {
-	t := &metav1.Table{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "Table"}, ListMeta: metav1.ListMeta{ResourceVersion: e.obj.GetResourceVersion()}}
-	raw, err := rowObject(e, metav1.IncludeMetadata)
+func (st *stream) tableBookmark(kind watch.EventType, o api.Object) error {
+	t := &metav1.Table{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "Table"}, ListMeta: metav1.ListMeta{ResourceVersion: o.GetResourceVersion()}}
+	raw, err := marshalJSON(partialOf(o))
 	if err != nil {
 		return err
 	}

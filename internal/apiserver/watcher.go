@@ -53,22 +53,10 @@ func (s *selector) matches(e *entry) bool {
 	if !s.spans(e.key) {
 		return false
 	}
-	if s.labels != nil && !s.labels.Empty() && !s.labels.Matches(labels.Set(e.obj.GetLabels())) {
+	if s.labels != nil && !s.labels.Empty() && !s.labels.Matches(e.labels) {
 		return false
 	}
 	return s.fields == nil || s.fields.Empty() || s.fields.Matches(objectFields{e})
-}
-
-// objectFields offers an object's selectable fields by name, without a map per object.
-type objectFields struct{ e *entry }
-
-func (f objectFields) Has(field string) bool { return f.e.res.Fields[field] != nil }
-func (f objectFields) Get(field string) string {
-	get := f.e.res.Fields[field]
-	if get == nil {
-		return ""
-	}
-	return get(f.e.obj)
 }
 
 // checkFields refuses a field selector on a field that the kind does not offer.
@@ -106,7 +94,7 @@ type watcher struct {
 	pending, pendingRev int64
 	// exact is a field requirement with one wanted value ("spec.nodeName=a"); the feed
 	// wakes the watcher only for objects that have it, or had it.
-	exact      func(api.Object) string
+	exact      fieldRef
 	exactValue string
 }
 
@@ -164,11 +152,11 @@ func (c *cache) watchAll(sel selector) ([]*entry, *watcher) {
 }
 
 func (c *cache) newWatcher(sel selector) *watcher {
-	w := &watcher{c: c, sel: sel, woken: make(chan struct{}, 1)}
+	w := &watcher{c: c, sel: sel, woken: make(chan struct{}, 1), exact: noField}
 	if sel.fields != nil && sel.key == "" {
 		for _, req := range sel.fields.Requirements() {
-			if req.Operator != selection.NotEquals && c.res.Fields[req.Field] != nil {
-				w.exact, w.exactValue = c.res.Fields[req.Field], req.Value
+			if f := fieldOf(c.res, req.Field); f != noField && req.Operator != selection.NotEquals {
+				w.exact, w.exactValue = f, req.Value
 				break
 			}
 		}
@@ -189,10 +177,10 @@ func (w *watcher) concerns(ch *change) bool {
 	if !w.sel.spans(e.key) {
 		return false
 	}
-	if w.exact == nil {
+	if w.exact == noField {
 		return true
 	}
-	return ch.now != nil && w.exact(ch.now.obj) == w.exactValue || ch.old != nil && w.exact(ch.old.obj) == w.exactValue
+	return ch.now != nil && w.exact.of(ch.now) == w.exactValue || ch.old != nil && w.exact.of(ch.old) == w.exactValue
 }
 
 // wake tells of the first event of concern since the last look. cache.mu is held for writing.

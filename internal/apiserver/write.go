@@ -144,7 +144,7 @@ func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entr
 		}
 		if have := s.caches[r].get(t.key()); have != nil {
 			err := apierrors.NewAlreadyExists(r.GroupResource(), t.name)
-			if have.obj.GetDeletionTimestamp() != nil {
+			if have.object().GetDeletionTimestamp() != nil {
 				err.ErrStatus.Message = "object is being deleted: " + err.ErrStatus.Message
 			}
 			return nil, err
@@ -255,18 +255,18 @@ func (s *Server) update(ctx context.Context, t target, uid types.UID, change cha
 		if cur == nil {
 			return nil, t.notFound()
 		}
-		if uid != "" && uid != cur.obj.GetUID() {
-			return nil, uidConflict(&t, uid, cur.obj.GetUID())
+		if uid != "" && uid != cur.object().GetUID() {
+			return nil, uidConflict(&t, uid, cur.object().GetUID())
 		}
-		next, err := change(cur.obj)
+		next, err := change(cur.object())
 		if err != nil {
 			return nil, err
 		}
-		if next.GetUID() != "" && next.GetUID() != cur.obj.GetUID() {
-			return nil, uidConflict(&t, next.GetUID(), cur.obj.GetUID())
+		if next.GetUID() != "" && next.GetUID() != cur.object().GetUID() {
+			return nil, uidConflict(&t, next.GetUID(), cur.object().GetUID())
 		}
 		rv := next.GetResourceVersion()
-		if rv != "" && rv != "0" && rv != cur.obj.GetResourceVersion() {
+		if rv != "" && rv != "0" && rv != cur.object().GetResourceVersion() {
 			return nil, apierrors.NewConflict(t.res.GroupResource(), t.name, errors.New(modifiedMessage))
 		}
 		e, err := s.replace(ctx, t, cur, next)
@@ -291,7 +291,7 @@ func uidConflict(t *target, want, have types.UID) error {
 // replace writes next over cur: what a client may not change is carried over,
 // then come admission and validation.
 func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Object) (*entry, error) {
-	r, old := t.res, cur.obj
+	r, old := t.res, cur.object()
 	next = s.prepareUpdate(&t, next, old)
 	next.SetResourceVersion(old.GetResourceVersion())
 	s.track(&t, next, old)
