@@ -133,7 +133,8 @@ func (s *Server) resourceList(group, version string) *metav1.APIResourceList {
 	l := &metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}, GroupVersion: gv.String(), APIResources: []metav1.APIResource{}}
 	for _, r := range s.servedIn(gv) {
 		main := metav1.APIResource{Name: r.GVR.Resource, SingularName: r.Singular, Namespaced: r.Namespaced, Kind: r.gvk.Kind,
-			Verbs: r.Verbs, ShortNames: r.Short, Categories: r.Categories}
+			Verbs: r.Verbs}
+		main.ShortNames, main.Categories = r.nicknames()
 		if !r.Virtual {
 			main.StorageVersionHash = storageHash(r.GVK)
 		}
@@ -161,6 +162,15 @@ func subresources(r *api.Resource) []api.Subresource {
 	}
 	slices.SortFunc(subs, func(a, b api.Subresource) int { return strings.Compare(a.Name, b.Name) })
 	return subs
+}
+
+// nicknames are the short names and categories by which clients find the resource.
+// An old group in which it was once has none: clients would find it twice.
+func (r *served) nicknames() (short, categories []string) {
+	if r.gvr.Group == "extensions" {
+		return nil, nil
+	}
+	return r.Short, r.Categories
 }
 
 // subresources are those of the row, in the version at hand.
@@ -245,7 +255,8 @@ func (s *Server) resourceDiscovery(group, version string) []apidiscoveryv2.APIRe
 	}
 	for _, r := range s.servedIn(gv) {
 		d := apidiscoveryv2.APIResourceDiscovery{Resource: r.GVR.Resource, ResponseKind: kind(r.gvk), Scope: apidiscoveryv2.ScopeCluster,
-			SingularResource: r.Singular, Verbs: r.Verbs, ShortNames: r.Short, Categories: r.Categories}
+			SingularResource: r.Singular, Verbs: r.Verbs}
+		d.ShortNames, d.Categories = r.nicknames()
 		if r.Namespaced {
 			d.Scope = apidiscoveryv2.ScopeNamespace
 		}
@@ -261,6 +272,9 @@ func (s *Server) resourceDiscovery(group, version string) []apidiscoveryv2.APIRe
 // paths lists what there is, as the root of the server tells it.
 func (s *Server) paths() []string {
 	out := []string{"/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"}
+	if s.Tokens != nil {
+		out = append(out, "/"+openIDConfiguration, "/"+openIDKeys)
+	}
 	groups, versions := s.groupVersions()
 	for _, g := range groups {
 		root := "/apis/" + g

@@ -305,6 +305,9 @@ func (o *openapi) make(s *Server, defs *definitions.Definitions, at string) (*[]
 // paths are the v3 documents that there are. The lock is held.
 func (o *openapi) paths(s *Server) []string {
 	out := []string{"api", "apis", "version"}
+	if s.Tokens != nil {
+		out = append(out, openIDConfiguration, openIDKeys)
+	}
 	groups, versions := s.groupVersions()
 	for _, g := range groups {
 		if g != "" {

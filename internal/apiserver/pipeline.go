@@ -88,6 +88,10 @@ func (s *Server) stageAuthorize(_ http.ResponseWriter, r *http.Request, x *excha
 		// What system:public-info-viewer and system:discovery may read.
 		public := []string{"/healthz", "/livez", "/readyz", "/version", "/version/"}
 		known := []string{"/api", "/apis", "/openapi"}
+		// What system:service-account-issuer-discovery lets service accounts read.
+		if x.user.In("system:serviceaccounts") {
+			known = append(known, "/"+openIDConfiguration, "/"+openIDKeys)
+		}
 		at := func(p string) bool { return x.path == p || strings.HasPrefix(x.path, p+"/") }
 		if r.Method == http.MethodGet && (slices.Contains(public, x.path) || x.user.In(auth.GroupAuthenticated) && slices.ContainsFunc(known, at)) {
 			return nil

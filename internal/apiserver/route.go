@@ -354,7 +354,7 @@ func (s *Server) serveDelete(w http.ResponseWriter, r *http.Request, x *exchange
 	if err != nil {
 		return err
 	}
-	if gone && res.Graceful == nil {
+	if gone && !answersDeleted(res) {
 		s.writeSuccess(w, r, x, e)
 		return nil
 	}
@@ -497,6 +497,8 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request, x *exchange)
 		return nil
 	case p == "/healthz" || p == "/livez" || p == "/readyz" || strings.HasPrefix(p, "/healthz/") || strings.HasPrefix(p, "/livez/") || strings.HasPrefix(p, "/readyz/"):
 		return s.serveHealth(w, r, p)
+	case p == "/"+openIDConfiguration || p == "/"+openIDKeys:
+		return s.serveOpenID(w, p)
 	case p == "":
 		s.writeObject(w, r, x, http.StatusOK, map[string]any{"paths": s.paths()})
 		return nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	_ "embed"
+	"encoding/binary"
 	"io"
 	"slices"
 	"strings"
@@ -29,7 +30,9 @@ func Unpack() (*Definitions, error) {
 		return nil, err
 	}
 	d := &Definitions{at: map[string][2]int{}}
-	if d.text, err = io.ReadAll(z); err != nil {
+	// The last four bytes are the size.
+	d.text = make([]byte, binary.LittleEndian.Uint32(zipped[len(zipped)-4:]))
+	if _, err = io.ReadFull(z, d.text); err != nil {
 		return nil, err
 	}
 	for at := 0; at < len(d.text); {
