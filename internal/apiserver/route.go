@@ -310,7 +310,7 @@ func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange,
 		return err
 	}
 	if x.sub == "scale" {
-		s.writeObject(w, r, x, code, &scaleOf(res, e.object()).Scale)
+		s.writeScale(w, r, x, code, e)
 		return nil
 	}
 	s.writeEntry(w, r, x, code, e)
@@ -413,7 +413,7 @@ func (s *Server) serveScale(w http.ResponseWriter, r *http.Request, x *exchange,
 		if e == nil {
 			return t.notFound()
 		}
-		s.writeObject(w, r, x, http.StatusOK, &scaleOf(res, e.object()).Scale)
+		s.writeScale(w, r, x, http.StatusOK, e)
 		return nil
 	case "patch":
 		return s.servePatch(w, r, x, res)
@@ -433,7 +433,7 @@ func (s *Server) serveScale(w http.ResponseWriter, r *http.Request, x *exchange,
 		if err != nil {
 			return err
 		}
-		s.writeObject(w, r, x, http.StatusOK, &scaleOf(res, e.object()).Scale)
+		s.writeScale(w, r, x, http.StatusOK, e)
 		return nil
 	}
 	return notAllowed(x)

@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"net/http"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -25,6 +26,57 @@ func scaleOf(r *api.Resource, o api.Object) *scaleObject {
 		Spec:   autoscalingv1.ScaleSpec{Replicas: r.Scale.Replicas(o)},
 		Status: autoscalingv1.ScaleStatus{Replicas: r.Scale.Observed(o), Selector: r.Scale.Selector(o)},
 	}}
+}
+
+// scaleTable is how kubectl get --subresource=scale shows it.
+func scaleTable(sc *autoscalingv1.Scale, include metav1.IncludeObjectPolicy) (*metav1.Table, error) {
+	row := metav1.TableRow{Cells: []any{sc.Name, int64(sc.Spec.Replicas), int64(sc.Status.Replicas), api.Age(sc.CreationTimestamp)}}
+	var err error
+	switch include {
+	case metav1.IncludeNone:
+		row.Object.Raw = []byte("null")
+	case metav1.IncludeObject:
+		row.Object.Raw, err = marshalJSON(sc)
+	default:
+		row.Object.Raw, err = marshalJSON(partialOfScale(sc))
+	}
+	meta := metav1.ObjectMeta{}.SwaggerDoc()
+	return &metav1.Table{
+		TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "Table"},
+		ListMeta: metav1.ListMeta{ResourceVersion: sc.ResourceVersion},
+		ColumnDefinitions: []metav1.TableColumnDefinition{
+			{Name: "Name", Type: "string", Format: "name", Description: meta["name"]},
+			{Name: "Desired", Type: "integer", Description: autoscalingv1.ScaleSpec{}.SwaggerDoc()["replicas"]},
+			{Name: "Available", Type: "integer", Description: autoscalingv1.ScaleStatus{}.SwaggerDoc()["replicas"]},
+			{Name: "Age", Type: "string", Description: meta["creationTimestamp"]},
+		},
+		Rows: []metav1.TableRow{row},
+	}, err
+}
+
+func partialOfScale(sc *autoscalingv1.Scale) *metav1.PartialObjectMetadata {
+	return &metav1.PartialObjectMetadata{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"},
+		ObjectMeta: sc.ObjectMeta,
+	}
+}
+
+// writeScale answers with the scale of an object, in the form that was asked for.
+func (s *Server) writeScale(w http.ResponseWriter, r *http.Request, x *exchange, code int, e *entry) {
+	sc := &scaleOf(e.res, e.object()).Scale
+	switch x.accept.as {
+	case "Table":
+		t, err := scaleTable(sc, includeObject(r))
+		if err != nil {
+			s.writeError(w, r, x, err)
+			return
+		}
+		s.writeObject(w, r, x, code, t)
+	case "PartialObjectMetadata":
+		s.writeObject(w, r, x, code, partialOfScale(sc))
+	default:
+		s.writeObject(w, r, x, code, sc)
+	}
 }
 
 func (s *scaleObject) patch(apply func([]byte) ([]byte, error)) error {
