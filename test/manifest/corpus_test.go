@@ -77,6 +77,9 @@ func (o outcome) compare(a answer) string {
 		}
 		return cmp.Diff([]string{"=> 2xx"}, a.describe(true))
 	}
+	if o.code == refused && a.code >= 400 {
+		o.code = a.code
+	}
 	want, got := []string{fmt.Sprintf("=> %d", o.code)}, []string{fmt.Sprintf("=> %d", a.code)}
 	for _, f := range o.fields {
 		want = append(want, f[0]+" = "+f[1])

@@ -39,7 +39,7 @@
 //
 // Lines after "from", and those of an update, are "path: value" with the value in
 // YAML; null removes the field, [+] appends, and [a.b/c] is a key with dots. {{9 ab}} repeats a text.
-// The outcome is the status code, then any of
+// The outcome is the status code, or "refused" for any that is one, then any of
 //
 //	path = value           a field of the answer
 //	! path                 a field that is not there
@@ -95,13 +95,16 @@ type step struct {
 type outcome struct {
 	line     int // where "=>" is, counted from 1; 0: none
 	fill     bool
-	code     int
+	code     int // or refused
 	fields   [][2]string
 	absent   []string
 	causes   []string
 	messages []string
 	warnings []string
 }
+
+// refused is any status code from 400 on.
+const refused = 400 - 1
 
 var (
 	repeat = regexp.MustCompile(`\{\{(\d+) ([^}]*)\}\}`)
@@ -147,12 +150,7 @@ func readFile(path string) (*corpusFile, error) {
 		case strings.HasPrefix(line, "=> "):
 			answer = true
 			s.outcome.line = n
-			code, fill := strings.CutSuffix(line[3:], "?")
-			s.outcome.fill = fill
-			if code = strings.TrimSpace(code); code == "" {
-				break
-			}
-			if s.outcome.code, err = strconv.Atoi(code); err != nil {
+			if err := s.outcome.readCode(line[3:]); err != nil {
 				return nil, fmt.Errorf("%s:%d: %w", path, n, err)
 			}
 		case answer:
@@ -166,6 +164,18 @@ func readFile(path string) (*corpusFile, error) {
 		}
 	}
 	return f, nil
+}
+
+func (o *outcome) readCode(text string) (err error) {
+	text, o.fill = strings.CutSuffix(text, "?")
+	switch text = strings.TrimSpace(text); text {
+	case "":
+	case "refused":
+		o.code = refused
+	default:
+		o.code, err = strconv.Atoi(text)
+	}
+	return err
 }
 
 func (o *outcome) read(line string) error {
