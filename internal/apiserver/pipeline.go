@@ -25,7 +25,11 @@ type exchange struct {
 	warnings []string
 	accept   accepted
 	// readBy bounds the time for reading the body.
-	readBy func(time.Time) error
+	readBy   func(time.Time) error
+	began    time.Time
+	deadline time.Time // zero: none
+	// release ends the request's time, leave gives its seats back.
+	release, leave func()
 }
 
 type exchangeKey struct{}
@@ -42,40 +46,56 @@ type stage struct {
 
 // stages are the pipeline, in execution order. Each may refuse the request with an API status.
 var stages = []stage{
-	{"request info", (*Server).stageInfo},
+	{"deadline", (*Server).stageDeadline},
 	{"authenticate", (*Server).stageAuthenticate},
+	{"flow control", (*Server).stageFlow},
 	{"authorize", (*Server).stageAuthorize},
 	{"route", (*Server).stageRoute},
 }
 
 // ServeHTTP runs the stages.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{info: &info{}, accept: accepted{media: mediaJSON}, readBy: http.NewResponseController(w).SetReadDeadline}
+func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
+	x := &exchange{info: parseInfo(r), began: time.Now(), accept: accepted{media: mediaJSON}, readBy: http.NewResponseController(rw).SetReadDeadline}
+	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+	w := &answer{ResponseWriter: rw, r: r}
+	gone := s.metrics.begin(x, x.longRunning())
+	defer func() {
+		gone()
+		if x.leave != nil {
+			x.leave()
+		}
+		if x.release != nil {
+			x.release()
+		}
+		s.metrics.end(s, x, r, w.code, w.bytes)
+	}()
 	defer func() {
 		p := recover()
-		if p == nil {
+		switch {
+		case p == nil:
+			w.finish()
 			return
-		}
-		if p == http.ErrAbortHandler {
+		case p == http.ErrAbortHandler:
+			w.abandon()
 			panic(p)
 		}
 		s.Log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		if w.written() {
+			// What is out cannot be taken back: all that is left is to break off.
+			w.abandon()
+			panic(http.ErrAbortHandler)
+		}
 		s.writeError(w, r, x, apierrors.NewInternalError(fmt.Errorf("this request caused the server to panic: %s %s", r.Method, r.URL.Path)))
+		w.finish()
 	}()
 	w.Header().Set("Audit-Id", string(uuid.NewUUID()))
 	w.Header().Set("Cache-Control", "no-cache, private")
-	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	for _, st := range stages {
 		if err := st.run(s, w, r, x); err != nil {
-			s.writeError(w, r, x, err)
+			s.writeError(w, r, x, timedOut(r, err))
 			return
 		}
 	}
-}
-
-func (s *Server) stageInfo(_ http.ResponseWriter, r *http.Request, x *exchange) error {
-	x.info = parseInfo(r)
-	return nil
 }
 
 // stageAuthorize admits administrators to everything, everybody to what is

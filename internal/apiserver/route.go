@@ -492,6 +492,11 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request, x *exchange)
 		return s.serveDiscovery(w, r, x, p)
 	case p == "/openapi/v3" || strings.HasPrefix(p, "/openapi/"):
 		return s.serveOpenAPI(w, r, x, p)
+	case p == "/metrics":
+		s.serveMetrics(w, r)
+		return nil
+	case p == "/debug" || strings.HasPrefix(p, "/debug/"):
+		return s.serveDebug(w, r, p)
 	case p == "/version":
 		s.writeObject(w, r, x, http.StatusOK, s.Version)
 		return nil

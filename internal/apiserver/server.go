@@ -67,6 +67,8 @@ type Server struct {
 	appliers  managedfields.Appliers
 	discovery discovery
 	openapi   openapi
+	flow      flowControl
+	metrics   metrics
 	checks    []check
 	started   time.Time
 

@@ -45,3 +45,8 @@ func subresourceOf(r *api.Resource, name string) *api.Subresource {
 	}
 	return nil
 }
+
+// hasSubresource tells whether the kind has a subresource of that name.
+func hasSubresource(r *api.Resource, name string) bool {
+	return name == "status" && r.Status != nil || name == "scale" && r.Scale != nil || subresourceOf(r, name) != nil
+}

@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -15,6 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/apiserver/flow"
 	"github.com/skiff-k8s/skiff/internal/client"
 )
 
@@ -55,7 +58,35 @@ func bootstrap(ctx context.Context, c client.Client, cfg *Config) error {
 	if err := ensure(ctx, c, &networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "kubernetes"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{cfg.ServiceCIDR}}}); err != nil {
 		return err
 	}
+	if err := bootstrapFlow(ctx, c); err != nil {
+		return err
+	}
 	return bootstrapServices(ctx, c, cfg)
+}
+
+// bootstrapFlow makes the priority levels and flow schemas that Kubernetes
+// suggests, all at once: together they cost one sync of the disk.
+func bootstrapFlow(ctx context.Context, c client.Client) error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var errs []error
+	add := func(f func() error) {
+		wg.Go(func() {
+			if err := f(); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				errs = append(errs, err)
+			}
+		})
+	}
+	for _, o := range flow.Levels() {
+		add(func() error { return ensure(ctx, c, o) })
+	}
+	for _, o := range flow.Schemas() {
+		add(func() error { return ensure(ctx, c, o) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 func bootstrapServices(ctx context.Context, c client.Client, cfg *Config) error {
