@@ -11,16 +11,17 @@ import (
 	"time"
 )
 
-// client is a program of others: the main package, and the module file that says
-// of which version. kubectl 0.37 is bin/kubectl, built from tools.
-type client struct{ name, modfile, pkg string }
+// client is a program of others: the main package, the module file that says of
+// which version, and what the linker tells it of its version, as its release does.
+// kubectl 0.37 is bin/kubectl, built from tools.
+type client struct{ name, modfile, pkg, version string }
 
 var clients = []client{
-	{"helm-4", "go.mod", "helm.sh/helm/v4/cmd/helm"},
-	{"helm-3", "go.mod", "helm.sh/helm/v3/cmd/helm"},
-	{"kustomize", "go.mod", "sigs.k8s.io/kustomize/kustomize/v5"},
-	{"kubectl-0.34", "v0.34.mod", "./kubectl"},
-	{"kubectl-0.31", "v0.31.mod", "./kubectl"},
+	{"helm-4", "go.mod", "helm.sh/helm/v4/cmd/helm", ""},
+	{"helm-3", "go.mod", "helm.sh/helm/v3/cmd/helm", ""},
+	{"kustomize", "go.mod", "sigs.k8s.io/kustomize/kustomize/v5", ""},
+	{"kubectl-0.34", "v0.34.mod", "./kubectl", "-X k8s.io/component-base/version.gitVersion=v1.34.13"},
+	{"kubectl-0.31", "v0.31.mod", "./kubectl", "-X k8s.io/component-base/version.gitVersion=v1.31.3"},
 }
 
 func main() {
@@ -28,7 +29,7 @@ func main() {
 	flag.Parse()
 	for _, c := range clients {
 		start := time.Now()
-		cmd := exec.Command("go", "build", "-modfile", c.modfile, "-trimpath", "-ldflags", "-s -w", "-o", filepath.Join(*out, c.name), c.pkg)
+		cmd := exec.Command("go", "build", "-modfile", c.modfile, "-trimpath", "-ldflags", "-s -w "+c.version, "-o", filepath.Join(*out, c.name), c.pkg)
 		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if err := cmd.Run(); err != nil {
