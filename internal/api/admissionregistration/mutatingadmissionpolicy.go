@@ -14,6 +14,7 @@ var MutatingAdmissionPolicy = api.Kind[admissionregistrationv1.MutatingAdmission
 	LooseFinalizers: true,
 	RequireVersion:  true,
 	List:            &admissionregistrationv1.MutatingAdmissionPolicyList{},
+	Versions:        mutatingPolicyVersions,
 	Spec:            func(o *admissionregistrationv1.MutatingAdmissionPolicy) any { return &o.Spec },
 	Default: func(o *admissionregistrationv1.MutatingAdmissionPolicy) {
 		meta.DefaultAt(&o.Spec.FailurePolicy, admissionregistrationv1.Fail)

@@ -13,6 +13,7 @@ var MutatingAdmissionPolicyBinding = api.Kind[admissionregistrationv1.MutatingAd
 	LooseFinalizers: true,
 	RequireVersion:  true,
 	List:            &admissionregistrationv1.MutatingAdmissionPolicyBindingList{},
+	Versions:        mutatingPolicyBindingVersions,
 	Spec:            func(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) any { return &o.Spec },
 	Default:         func(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) { defaultMatch(o.Spec.MatchResources) },
 	Validate:        validateMutatingBinding,

@@ -16,6 +16,7 @@ var MutatingWebhookConfiguration = api.Kind[admissionregistrationv1.MutatingWebh
 	LooseFinalizers: true,
 	RequireVersion:  true,
 	List:            &admissionregistrationv1.MutatingWebhookConfigurationList{},
+	Versions:        mutatingWebhookVersions,
 	Spec:            func(o *admissionregistrationv1.MutatingWebhookConfiguration) any { return &o.Webhooks },
 	Default: func(o *admissionregistrationv1.MutatingWebhookConfiguration) {
 		for i := range o.Webhooks {

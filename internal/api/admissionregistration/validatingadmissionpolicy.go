@@ -14,6 +14,7 @@ var ValidatingAdmissionPolicy = api.Kind[admissionregistrationv1.ValidatingAdmis
 	LooseFinalizers: true,
 	RequireVersion:  true,
 	List:            &admissionregistrationv1.ValidatingAdmissionPolicyList{},
+	Versions:        validatingPolicyVersions,
 	Status: api.StatusOf(func(o *admissionregistrationv1.ValidatingAdmissionPolicy) *admissionregistrationv1.ValidatingAdmissionPolicyStatus {
 		return &o.Status
 	}),

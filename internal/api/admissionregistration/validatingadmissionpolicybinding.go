@@ -13,6 +13,7 @@ var ValidatingAdmissionPolicyBinding = api.Kind[admissionregistrationv1.Validati
 	LooseFinalizers: true,
 	RequireVersion:  true,
 	List:            &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{},
+	Versions:        validatingPolicyBindingVersions,
 	Spec:            func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) any { return &o.Spec },
 	Default:         func(o *admissionregistrationv1.ValidatingAdmissionPolicyBinding) { defaultMatch(o.Spec.MatchResources) },
 	Validate:        validatePolicyBinding,

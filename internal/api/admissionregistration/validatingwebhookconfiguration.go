@@ -13,6 +13,7 @@ var ValidatingWebhookConfiguration = api.Kind[admissionregistrationv1.Validating
 	LooseFinalizers: true,
 	RequireVersion:  true,
 	List:            &admissionregistrationv1.ValidatingWebhookConfigurationList{},
+	Versions:        validatingWebhookVersions,
 	Spec:            func(o *admissionregistrationv1.ValidatingWebhookConfiguration) any { return &o.Webhooks },
 	Default: func(o *admissionregistrationv1.ValidatingWebhookConfiguration) {
 		for i := range o.Webhooks {

@@ -13,6 +13,7 @@ var Lease = api.Kind[coordinationv1.Lease]{
 	CreateOnUpdate: true,
 	RequireVersion: true,
 	List:           &coordinationv1.LeaseList{},
+	Versions:       leaseVersions,
 	Lazy:           true,
 	Validate:       validateLease,
 	ValidateUpdate: func(next, _ *coordinationv1.Lease) field.ErrorList { return validateLease(next) },

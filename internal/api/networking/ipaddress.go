@@ -10,6 +10,7 @@ import (
 var IPAddress = api.Kind[networkingv1.IPAddress]{
 	Version: networkingv1.SchemeGroupVersion, Resource: "ipaddresses", Short: []string{"ip"},
 	List:           &networkingv1.IPAddressList{},
+	Versions:       ipAddressVersions,
 	Name:           nameIsIP,
 	Validate:       validateIPAddress,
 	ValidateUpdate: validateIPAddressUpdate,

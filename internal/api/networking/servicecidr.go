@@ -12,6 +12,7 @@ import (
 var ServiceCIDR = api.Kind[networkingv1.ServiceCIDR]{
 	Version: networkingv1.SchemeGroupVersion, Resource: "servicecidrs",
 	List:           &networkingv1.ServiceCIDRList{},
+	Versions:       serviceCIDRVersions,
 	Status:         api.StatusOf(func(o *networkingv1.ServiceCIDR) *networkingv1.ServiceCIDRStatus { return &o.Status }),
 	Validate:       validateServiceCIDR,
 	ValidateUpdate: validateServiceCIDRUpdate,

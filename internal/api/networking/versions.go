@@ -122,3 +122,13 @@ var ingressClassVersions = api.Versions{
 var networkPolicyVersions = api.Versions{
 	api.As[networkingv1.NetworkPolicy, extensionsv1beta1.NetworkPolicy]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.NetworkPolicyList{}},
 }
+
+// Addresses and their ranges are the same in v1beta1.
+var (
+	ipAddressVersions = api.Versions{
+		api.As[networkingv1.IPAddress, networkingv1beta1.IPAddress]{Version: networkingv1beta1.SchemeGroupVersion, List: &networkingv1beta1.IPAddressList{}},
+	}
+	serviceCIDRVersions = api.Versions{
+		api.As[networkingv1.ServiceCIDR, networkingv1beta1.ServiceCIDR]{Version: networkingv1beta1.SchemeGroupVersion, List: &networkingv1beta1.ServiceCIDRList{}},
+	}
+)

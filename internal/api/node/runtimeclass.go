@@ -11,6 +11,7 @@ var RuntimeClass = api.Kind[nodev1.RuntimeClass]{
 	Version: nodev1.SchemeGroupVersion, Resource: "runtimeclasses",
 	RequireVersion: true,
 	List:           &nodev1.RuntimeClassList{},
+	Versions:       runtimeClassVersions,
 	Validate:       validateRuntimeClass,
 	ValidateUpdate: validateRuntimeClassUpdate,
 	Columns: api.Columns[nodev1.RuntimeClass]{

@@ -11,6 +11,7 @@ var PriorityClass = api.Kind[schedulingv1.PriorityClass]{
 	Version: schedulingv1.SchemeGroupVersion, Resource: "priorityclasses", Short: []string{"pc"},
 	CreateOnUpdate: true,
 	List:           &schedulingv1.PriorityClassList{},
+	Versions:       priorityClassVersions,
 	// The generation is 1 for ever: nothing that counts may change.
 	Spec:           func(*schedulingv1.PriorityClass) any { return nil },
 	Default:        defaultPriorityClass,

@@ -11,6 +11,7 @@ var CSIDriver = api.Kind[storagev1.CSIDriver]{
 	Version: storagev1.SchemeGroupVersion, Resource: "csidrivers",
 	RequireVersion: true,
 	List:           &storagev1.CSIDriverList{},
+	Versions:       csiDriverVersions,
 	Default:        defaultCSIDriver,
 	Validate:       validateCSIDriver,
 	ValidateUpdate: validateCSIDriverUpdate,

@@ -12,6 +12,7 @@ var CSINode = api.Kind[storagev1.CSINode]{
 	Version: storagev1.SchemeGroupVersion, Resource: "csinodes",
 	RequireVersion: true,
 	List:           &storagev1.CSINodeList{},
+	Versions:       csiNodeVersions,
 	Validate:       validateCSINode,
 	ValidateUpdate: func(next, _ *storagev1.CSINode) field.ErrorList { return validateCSINode(next) },
 	Columns: api.Columns[storagev1.CSINode]{

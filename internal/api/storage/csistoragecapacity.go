@@ -11,6 +11,7 @@ var CSIStorageCapacity = api.Kind[storagev1.CSIStorageCapacity]{
 	Version: storagev1.SchemeGroupVersion, Resource: "csistoragecapacities", Namespaced: true,
 	RequireVersion: true,
 	List:           &storagev1.CSIStorageCapacityList{},
+	Versions:       csiStorageCapacityVersions,
 	Validate:       validateCapacity,
 	ValidateUpdate: validateCapacityUpdate,
 }

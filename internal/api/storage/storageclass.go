@@ -10,6 +10,7 @@ import (
 var StorageClass = api.Kind[storagev1.StorageClass]{
 	Version: storagev1.SchemeGroupVersion, Resource: "storageclasses", Short: []string{"sc"},
 	List:           &storagev1.StorageClassList{},
+	Versions:       storageClassVersions,
 	Default:        defaultStorageClass,
 	Validate:       validateStorageClass,
 	ValidateUpdate: validateStorageClassUpdate,

@@ -11,6 +11,7 @@ var VolumeAttachment = api.Kind[storagev1.VolumeAttachment]{
 	Version: storagev1.SchemeGroupVersion, Resource: "volumeattachments",
 	RequireVersion: true,
 	List:           &storagev1.VolumeAttachmentList{},
+	Versions:       volumeAttachmentVersions,
 	Status:         api.StatusOf(func(o *storagev1.VolumeAttachment) *storagev1.VolumeAttachmentStatus { return &o.Status }),
 	Validate:       validateAttachment,
 	ValidateUpdate: validateAttachmentUpdate,

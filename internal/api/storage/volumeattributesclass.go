@@ -10,6 +10,7 @@ import (
 var VolumeAttributesClass = api.Kind[storagev1.VolumeAttributesClass]{
 	Version: storagev1.SchemeGroupVersion, Resource: "volumeattributesclasses", Short: []string{"vac"},
 	List:           &storagev1.VolumeAttributesClassList{},
+	Versions:       volumeAttributesClassVersions,
 	Validate:       validateAttributesClass,
 	ValidateUpdate: validateAttributesClassUpdate,
 	Columns: api.Columns[storagev1.VolumeAttributesClass]{

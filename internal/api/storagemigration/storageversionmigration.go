@@ -9,7 +9,8 @@ import (
 // StorageVersionMigration is all there is about StorageVersionMigration objects on the server.
 var StorageVersionMigration = api.Kind[storagemigrationv1.StorageVersionMigration]{
 	Version: storagemigrationv1.SchemeGroupVersion, Resource: "storageversionmigrations",
-	List: &storagemigrationv1.StorageVersionMigrationList{},
+	List:     &storagemigrationv1.StorageVersionMigrationList{},
+	Versions: migrationVersions,
 	Status: api.StatusOf(func(o *storagemigrationv1.StorageVersionMigration) *storagemigrationv1.StorageVersionMigrationStatus {
 		return &o.Status
 	}),
