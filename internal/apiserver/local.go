@@ -224,6 +224,7 @@ func (w *localWatch) Next(ctx context.Context) ([]client.Event, error) {
 		w.first = nil
 		return out, nil
 	}
+	clear(w.buf) // or else it holds on to objects while it waits
 	ts, err := w.w.next(ctx)
 	if err != nil {
 		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {

@@ -117,8 +117,12 @@ func (s *Scheduler) apply(f *followed, ev *client.Event) {
 		}
 		return
 	}
-	f.seen[uid] = seen{ev.Object, f.epoch}
-	f.set(ev.Object)
+	o := ev.Object
+	if pod, ok := o.(*corev1.Pod); ok {
+		o = lean(pod)
+	}
+	f.seen[uid] = seen{o, f.epoch}
+	f.set(o)
 }
 
 // synced ends a list: what an earlier one had and this one has not is gone.

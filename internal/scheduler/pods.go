@@ -12,7 +12,6 @@ import (
 
 // setPod takes in what a watch says of a pod.
 func (s *Scheduler) setPod(o *corev1.Pod) {
-	o = lean(o)
 	t := s.pods[o.UID]
 	switch {
 	case o.Status.Phase == corev1.PodSucceeded || o.Status.Phase == corev1.PodFailed:
