@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -14,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -200,20 +202,41 @@ func (s *Server) serveAggregated(w http.ResponseWriter, r *http.Request, x *exch
 	w.Header().Set("ETag", etag)
 	w.Header().Set("Vary", "Accept")
 	w.Header().Set("Cache-Control", "public")
-	if r.Header.Get("If-None-Match") == etag {
+	if matchesETag(r, strings.Trim(etag, `"`)) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
 	out := *list
 	out.APIVersion = "apidiscovery.k8s.io/" + x.accept.v
-	b, err := marshalJSON(&out)
+	b, err := encodeAggregated(&out, x.accept)
 	if err != nil {
-		return err
+		return apierrors.NewInternalError(err)
 	}
-	s.headers(w, x, fmt.Sprintf("application/json;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList", x.accept.v))
+	s.headers(w, x, fmt.Sprintf("%s;g=apidiscovery.k8s.io;v=%s;as=APIGroupDiscoveryList", x.accept.media, x.accept.v))
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	w.WriteHeader(http.StatusOK)
-	w.Write(append(b, '\n'))
+	w.Write(b)
 	return nil
+}
+
+// encodeAggregated writes a list in the form that the client chose. Both versions
+// of the list have the same fields, in protobuf as well.
+func encodeAggregated(list *apidiscoveryv2.APIGroupDiscoveryList, a accepted) ([]byte, error) {
+	switch a.media {
+	case mediaProtobuf:
+		b, _, err := envelope(list.GroupVersionKind(), list)
+		return b, err
+	case mediaCBOR:
+		return encodeCBOR(list)
+	}
+	b, err := marshalJSON(list)
+	if err != nil {
+		return nil, err
+	}
+	if a.media == mediaYAML {
+		return yaml.JSONToYAML(b)
+	}
+	return append(b, '\n'), nil
 }
 
 func (s *Server) buildDiscovery() {
