@@ -90,6 +90,10 @@ func (c *Client) update(verb string, r *api.Resource, o api.Object, subresource 
 			return nil, apierrors.NewNotFound(r.GroupResource(), o.GetName())
 		}
 		r.Status.Carry(next, sent)
+		// Like the server: metadata may be changed along with the status.
+		next.SetLabels(sent.GetLabels())
+		next.SetAnnotations(sent.GetAnnotations())
+		next.SetFinalizers(sent.GetFinalizers())
 	case "finalize":
 		sent := next.(*corev1.Namespace)
 		next = old.DeepCopyObject().(api.Object)

@@ -174,22 +174,13 @@ func (r *rollout) actions() []controller.Action {
 	for _, rs := range r.remove {
 		do = append(do, controller.Action{Delete: &controller.Delete{Object: rs, Options: metav1.DeleteOptions{Preconditions: &metav1.Preconditions{UID: &rs.UID}}}})
 	}
-	statusChanged := !equality.Semantic.DeepEqual(r.status, r.before.Status)
-	if equality.Semantic.DeepEqual(r.d.Annotations, r.before.Annotations) {
-		if statusChanged {
-			r.d.Status = r.status
-			do = append(do, controller.Action{UpdateStatus: r.d})
-		}
-		return do
+	// The revision's annotation goes along with the status: an update of the object
+	// itself would count as a change of what is wanted.
+	if !equality.Semantic.DeepEqual(r.status, r.before.Status) || !equality.Semantic.DeepEqual(r.d.Annotations, r.before.Annotations) {
+		r.d.Status = r.status
+		do = append(do, controller.Action{UpdateStatus: r.d})
 	}
-	return append(do, controller.Action{Update: r.d, Then: func(o api.Object) []controller.Action {
-		if !statusChanged {
-			return nil
-		}
-		c := o.(*appsv1.Deployment).DeepCopy()
-		c.Status = r.status
-		return []controller.Action{{UpdateStatus: c}}
-	}})
+	return do
 }
 
 // told are the events about one ReplicaSet, for when it was written.
