@@ -89,6 +89,8 @@ type Kind[T any] struct {
 	// UnconditionalUpdate refuses updates without a resourceVersion when false and
 	// RequireVersion is true.
 	RequireVersion bool
+	// Orphans leaves an object's dependents alone when it is deleted without a word about them.
+	Orphans bool
 	// LooseFinalizers accepts finalizers without a domain in new objects.
 	LooseFinalizers bool
 	// CreateOnUpdate lets PUT create an object that is not there.
@@ -161,7 +163,7 @@ func (k *Kind[T]) Row() *Resource {
 		GVK: k.Version.WithKind(kind), GVR: k.Version.WithResource(k.Resource),
 		Deprecated: k.Deprecated, Singular: k.Singular, Short: k.Short, Categories: k.Categories, Namespaced: k.Namespaced,
 		Storage: k.Storage, Verbs: k.Verbs, Virtual: k.Virtual, Lazy: k.Lazy,
-		RequireVersion: k.RequireVersion, CreateOnUpdate: k.CreateOnUpdate,
+		Orphans: k.Orphans, RequireVersion: k.RequireVersion, CreateOnUpdate: k.CreateOnUpdate,
 		Subresources: k.Subresources, Type: typ,
 		New:  func() Object { return any(new(T)).(Object) },
 		Name: k.Name,

@@ -34,6 +34,7 @@ type Resource struct {
 
 	RequireVersion bool
 	CreateOnUpdate bool
+	Orphans        bool
 
 	New     func() Object
 	NewList func() runtime.Object

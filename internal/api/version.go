@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
 
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -34,7 +36,18 @@ type Version struct {
 	// Show is an object in this version.
 	Show func(Object) (Object, error)
 	// Validate returns what this version demands beyond the kind's own rules; nil: nothing.
-	Validate func(Object) field.ErrorList
+	Validate       func(Object) field.ErrorList
+	ValidateUpdate func(next, old Object) field.ErrorList
+	// Forgives tells what the kind's rules find wrong and this version does not; nil: nothing.
+	Forgives func(*field.Error) bool
+	// Orphans leaves the dependents of an object alone when it is deleted without a word about them.
+	Orphans bool
+	// Fields are field selectors that are called otherwise in this version, with their names in the stored one.
+	Fields map[string]string
+	// Scale is the form of the scale subresource; nil is autoscaling/v1.
+	Scale *ScaleForm
+	// Subresources are those that the stored version has not.
+	Subresources []Subresource
 }
 
 // As describes a version of T whose Go type is V. Without conversions, the two
@@ -51,6 +64,13 @@ type As[T, V any] struct {
 	AfterRead func(*V, *T)
 	AfterShow func(*T, *V)
 	Validate  func(*T) field.ErrorList
+	// ValidateUpdate is Validate for updates of the main resource.
+	ValidateUpdate func(next, old *T) field.ErrorList
+	Forgives       func(*field.Error) bool
+	Orphans        bool
+	Fields         map[string]string
+	Scale          *ScaleForm
+	Subresources   []Subresource
 }
 
 // Versions are As values of one T.
@@ -105,7 +125,36 @@ func (a As[T, V]) ofRow(r *Resource) *Version {
 	if a.Validate != nil {
 		v.Validate = func(o Object) field.ErrorList { return a.Validate(any(o).(*T)) }
 	}
+	if a.ValidateUpdate != nil {
+		v.ValidateUpdate = func(next, old Object) field.ErrorList { return a.ValidateUpdate(any(next).(*T), any(old).(*T)) }
+	}
+	v.Forgives, v.Orphans, v.Fields, v.Scale, v.Subresources = a.Forgives, a.Orphans, a.Fields, a.Scale, a.Subresources
 	return v
+}
+
+// Judge adds to what the kind's rules found wrong with an object, new when old is nil, what
+// this version demands, and takes away what it does not mind. There may be no version.
+func (v *Version) Judge(errs field.ErrorList, next, old Object) field.ErrorList {
+	switch {
+	case v == nil:
+		return errs
+	case old == nil && v.Validate != nil:
+		errs = append(errs, v.Validate(next)...)
+	case old != nil && v.ValidateUpdate != nil:
+		errs = append(errs, v.ValidateUpdate(next, old)...)
+	}
+	if v.Forgives != nil {
+		errs = slices.DeleteFunc(errs, v.Forgives)
+	}
+	return errs
+}
+
+// ScaleForm is an older form of the scale subresource.
+type ScaleForm struct {
+	Kind schema.GroupVersionKind
+	New  func() runtime.Object
+	Read func(runtime.Object) *autoscalingv1.Scale
+	Show func(*autoscalingv1.Scale) runtime.Object
 }
 
 // deprecation is what the type says of its own end, in the words of Kubernetes.

@@ -67,7 +67,7 @@ func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (
 // beginDeletion returns the object as it is while it waits for its end: nil when
 // it goes at once, the object itself when nothing changes.
 func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions) api.Object {
-	finalizers := deletionFinalizers(old.GetFinalizers(), o)
+	finalizers := deletionFinalizers(old.GetFinalizers(), o, t.orphans())
 	var grace int64
 	if t.res.Graceful != nil {
 		grace = t.res.Graceful(old)
@@ -114,7 +114,8 @@ func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions)
 }
 
 // deletionFinalizers are the object's, with what the propagation policy adds or takes away.
-func deletionFinalizers(have []string, o metav1.DeleteOptions) []string {
+// orphans is the policy when neither the request nor the object names one.
+func deletionFinalizers(have []string, o metav1.DeleteOptions, orphans bool) []string {
 	policy := metav1.DeletionPropagation("")
 	switch {
 	case o.PropagationPolicy != nil:
@@ -123,6 +124,8 @@ func deletionFinalizers(have []string, o metav1.DeleteOptions) []string {
 		policy = metav1.DeletePropagationOrphan
 	case o.OrphanDependents != nil:
 		policy = metav1.DeletePropagationBackground
+	case orphans && !slices.Contains(have, metav1.FinalizerDeleteDependents) && !slices.Contains(have, metav1.FinalizerOrphanDependents):
+		policy = metav1.DeletePropagationOrphan
 	default:
 		return have
 	}

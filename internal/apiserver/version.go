@@ -47,6 +47,11 @@ func (t *target) gvk() schema.GroupVersionKind {
 	return t.res.GVK
 }
 
+// orphans tells that dependents stay when nobody says what becomes of them.
+func (t *target) orphans() bool {
+	return t.res.Orphans || t.version != nil && t.version.Orphans
+}
+
 func (t *target) groupKind() schema.GroupKind { return t.gvk().GroupKind() }
 
 // newObject is an empty object in the version of the request.

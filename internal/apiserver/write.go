@@ -203,9 +203,7 @@ func (s *Server) validateCreate(t target, o api.Object) error {
 	if r.Validate != nil {
 		errs = append(errs, r.Validate(o)...)
 	}
-	if t.version != nil && t.version.Validate != nil {
-		errs = append(errs, t.version.Validate(o)...)
-	}
+	errs = t.version.Judge(errs, o, nil)
 	if len(errs) > 0 {
 		return apierrors.NewInvalid(t.groupKind(), o.GetName(), errs)
 	}
@@ -406,8 +404,11 @@ func (s *Server) validateUpdate(t target, next, old api.Object) error {
 	case r.Validate != nil && r.ValidateUpdate == nil:
 		errs = append(errs, r.Validate(next)...)
 	}
+	if t.sub == "" {
+		errs = t.version.Judge(errs, next, old)
+	}
 	if len(errs) > 0 {
-		return apierrors.NewInvalid(r.GVK.GroupKind(), t.name, errs)
+		return apierrors.NewInvalid(t.groupKind(), t.name, errs)
 	}
 	if r.Warn != nil {
 		for _, w := range r.Warn(next, old) {
