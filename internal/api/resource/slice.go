@@ -2,6 +2,7 @@ package resource
 
 import (
 	"regexp"
+	"strings"
 
 	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -38,6 +39,10 @@ func validateSlice(o *resourcev1.ResourceSlice) field.ErrorList {
 		errs = append(errs, field.Invalid(pool.Child("resourceSliceCount"), s.Pool.ResourceSliceCount, "must be greater than zero"))
 	}
 	errs = append(errs, meta.NonNegative(s.Pool.Generation, pool, "generation")...)
+	errs = append(errs, validateSliceNodes(s)...)
+	if n := len(s.Devices); n > resourcev1.ResourceSliceMaxDevices {
+		errs = append(errs, field.TooMany(specPath.Child("devices"), n, resourcev1.ResourceSliceMaxDevices))
+	}
 	for i := range s.Devices {
 		d := &s.Devices[i]
 		idx := specPath.Child("devices").Index(i)
@@ -51,6 +56,46 @@ func validateSlice(o *resourcev1.ResourceSlice) field.ErrorList {
 		for name, a := range d.Attributes {
 			errs = append(errs, validateAttribute(&a, idx.Child("attributes").Key(string(name)))...)
 		}
+	}
+	return errs
+}
+
+// validateSliceNodes wants one way to say which nodes reach the devices.
+func validateSliceNodes(s *resourcev1.ResourceSliceSpec) field.ErrorList {
+	const one = "exactly one of `nodeName`, `nodeSelector`, `allNodes`, `perDeviceNodeSelection` is required"
+	var errs field.ErrorList
+	var set []string
+	if s.NodeName != nil {
+		if *s.NodeName == "" {
+			errs = append(errs, field.Invalid(specPath.Child("nodeName"), "", "must be either unset or set to a non-empty string"))
+		} else {
+			set = append(set, "`nodeName`")
+			errs = append(errs, meta.NameError(specPath.Child("nodeName"), *s.NodeName, meta.DNSSubdomain)...)
+		}
+	}
+	if s.NodeSelector != nil {
+		set = append(set, "`nodeSelector`")
+		if len(s.NodeSelector.NodeSelectorTerms) != 1 {
+			errs = append(errs, field.Invalid(specPath.Child("nodeSelector", "nodeSelectorTerms"), s.NodeSelector.NodeSelectorTerms, "must have exactly one node selector term"))
+		}
+	}
+	for _, f := range []struct {
+		name string
+		v    *bool
+	}{{"allNodes", s.AllNodes}, {"perDeviceNodeSelection", s.PerDeviceNodeSelection}} {
+		switch {
+		case f.v == nil:
+		case *f.v:
+			set = append(set, "`"+f.name+"`")
+		default:
+			errs = append(errs, field.Invalid(specPath.Child(f.name), false, "must be either unset or set to true"))
+		}
+	}
+	switch {
+	case len(set) == 0:
+		errs = append(errs, field.Required(specPath, one))
+	case len(set) > 1:
+		errs = append(errs, field.Invalid(specPath, "{"+strings.Join(set, ", ")+"}", one+", but multiple fields are set"))
 	}
 	return errs
 }
