@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/store"
@@ -22,6 +23,7 @@ const registryPrefix = "/registry/"
 type feed struct {
 	store   store.Store
 	applied atomic.Int64
+	times   revisionTimes
 
 	mu      sync.Mutex
 	caches  map[string]*cache // by Storage of the kind
@@ -142,6 +144,7 @@ func (f *feed) advance(rev int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.applied.Store(rev)
+	f.times.note(rev, time.Now())
 	f.waiting = slices.DeleteFunc(f.waiting, func(w waiter) bool {
 		if w.rev <= rev {
 			close(w.done)

@@ -350,6 +350,9 @@ func (s *Server) serveDelete(w http.ResponseWriter, r *http.Request, x *exchange
 		return err
 	}
 	t.dryRun = t.dryRun || len(o.DryRun) > 0
+	if res.GVK.Kind == "Job" && res.Orphans && o.PropagationPolicy == nil && o.OrphanDependents == nil {
+		t.warn("child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this warning")
+	}
 	e, gone, err := s.remove(r.Context(), t, o)
 	if err != nil {
 		return err
@@ -497,6 +500,8 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request, x *exchange)
 		return nil
 	case p == "/debug" || strings.HasPrefix(p, "/debug/"):
 		return s.serveDebug(w, r, p)
+	case p == "/skiff/revisions":
+		return s.serveRevisions(w, r, x)
 	case p == "/version":
 		s.writeObject(w, r, x, http.StatusOK, s.Version)
 		return nil
