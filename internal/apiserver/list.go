@@ -248,7 +248,7 @@ func (s *Server) await(ctx context.Context, rev int64) error {
 	short, cancel := context.WithTimeout(ctx, 3*time.Second)
 	defer cancel()
 	err := s.feed.wait(short, rev)
-	if errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return s.tooLarge(rev)
 	}
 	return err

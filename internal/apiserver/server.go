@@ -70,6 +70,7 @@ type Server struct {
 	flow      flowControl
 	metrics   metrics
 	checks    []check
+	drain     drain
 	started   time.Time
 
 	mu       sync.Mutex
@@ -84,7 +85,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.NodePortSize == 0 {
 		o.NodePortBase, o.NodePortSize = 30000, 2768
 	}
-	s := &Server{Options: o, rows: all.Rows, caches: map[*api.Resource]*cache{}, started: time.Now()}
+	s := &Server{Options: o, rows: all.Rows, caches: map[*api.Resource]*cache{}, drain: drain{c: make(chan struct{})}, started: time.Now()}
 	s.feed = &feed{store: o.Store, caches: map[string]*cache{}}
 	for _, r := range s.rows {
 		if r.Virtual {

@@ -174,13 +174,19 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 	if err != nil {
 		return st.Close, err
 	}
+	// Writes that are under way at the end return to their clients: what carries them
+	// ends after the server, and before the store closes.
+	feedCtx, endFeed := context.WithCancel(context.WithoutCancel(ctx))
 	feed := make(chan error, 1)
-	go func() { feed <- i.api.Run(ctx) }()
+	go func() { feed <- i.api.Run(feedCtx) }()
+	closeAll := func() error { endFeed(); <-feed; return st.Close() }
 	i.system = i.api.Client(auth.System)
 	i.events = client.NewRecorder(ctx, i.system, time.Now, i.log.With("part", "events"))
 	if err := bootstrap(ctx, i.system, cfg); err != nil {
-		return st.Close, fmt.Errorf("first objects: %w", err)
+		return closeAll, fmt.Errorf("first objects: %w", err)
 	}
+	i.api.Done("poststarthook/start-system-namespaces-controller", "poststarthook/scheduling/bootstrap-system-priority-classes", "poststarthook/bootstrap-controller",
+		"poststarthook/start-kubernetes-service-cidr-controller", "poststarthook/priority-and-fairness-config-producer", "poststarthook/priority-and-fairness-filter")
 	i.parts.run(ctx, "https", func(ctx context.Context) error { return serve(ctx, l, i.pki, i.api, i.log) })
 	i.step("API server ready")
 
@@ -198,7 +204,7 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 		return (&compactor{st: st, keep: cfg.History, now: time.Now}).run(ctx)
 	})
 	i.step("controllers and scheduler started")
-	return st.Close, nil
+	return closeAll, nil
 }
 
 // nodeHandlers finds the kubelet API of a node.
