@@ -42,7 +42,7 @@ func (s *Server) apply(ctx context.Context, t target, data []byte, force bool, f
 			return e, false, err
 		}
 		if uid := config.GetUID(); uid != "" {
-			return nil, false, apierrors.NewConflict(t.res.GroupResource(), t.name, fmt.Errorf("uid mismatch: the provided object specified uid %s, and no existing object was found", uid))
+			return nil, false, apierrors.NewConflict(t.groupResource(), t.name, fmt.Errorf("uid mismatch: the provided object specified uid %s, and no existing object was found", uid))
 		}
 		next, err := s.applied(&t, nil, config, k, w, force)
 		if err != nil {

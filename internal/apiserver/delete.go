@@ -28,7 +28,7 @@ func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (
 				return nil, false, uidConflict(&t, *p.UID, cur.object().GetUID())
 			}
 			if p.ResourceVersion != nil && *p.ResourceVersion != cur.object().GetResourceVersion() {
-				return nil, false, apierrors.NewConflict(t.res.GroupResource(), t.name,
+				return nil, false, apierrors.NewConflict(t.groupResource(), t.name,
 					fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, cur.object().GetResourceVersion()))
 			}
 		}

@@ -199,6 +199,6 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, x *exchange,
 func (s *Server) writeSuccess(w http.ResponseWriter, r *http.Request, x *exchange, e *entry) {
 	s.writeObject(w, r, x, http.StatusOK, &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess,
-		Details: &metav1.StatusDetails{Name: e.object().GetName(), Group: e.res.GVR.Group, Kind: e.res.GVR.Resource, UID: e.object().GetUID()},
+		Details: &metav1.StatusDetails{Name: e.object().GetName(), Group: x.group, Kind: e.res.GVR.Resource, UID: e.object().GetUID()},
 	})
 }

@@ -175,7 +175,7 @@ func (s *Server) serveGet(w http.ResponseWriter, r *http.Request, x *exchange, r
 	}
 	e, err := s.read(r.Context(), res, ns, x.name, r.URL.Query())
 	if err != nil {
-		return err
+		return x.named(err)
 	}
 	s.writeEntry(w, r, x, http.StatusOK, e)
 	return nil

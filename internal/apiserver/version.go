@@ -47,9 +47,25 @@ func (t *target) gvk() schema.GroupVersionKind {
 	return t.res.GVK
 }
 
+// named calls an object that is not there by the group that the request names.
+func (x *exchange) named(err error) error {
+	if x.version != nil && apierrors.IsNotFound(err) {
+		return apierrors.NewNotFound(x.gvr().GroupResource(), x.name)
+	}
+	return err
+}
+
 // orphans tells that dependents stay when nobody says what becomes of them.
 func (t *target) orphans() bool {
 	return t.res.Orphans || t.version != nil && t.version.Orphans
+}
+
+// groupResource is what errors call the resource: by the group that the request names.
+func (t *target) groupResource() schema.GroupResource {
+	if t.version != nil {
+		return t.version.GVR.GroupResource()
+	}
+	return t.res.GroupResource()
 }
 
 func (t *target) groupKind() schema.GroupKind { return t.gvk().GroupKind() }
@@ -106,22 +122,40 @@ func (t *target) storedConfiguration(u *unstructured.Unstructured) (*unstructure
 		return nil, apierrors.NewInternalError(err)
 	}
 	delete(m, "status")
-	prune(m)
+	prune(m, u.Object)
 	out := &unstructured.Unstructured{Object: m}
 	out.SetGroupVersionKind(t.res.GVK)
 	return out, nil
 }
 
-// prune takes out what a Go type shows though nobody set it.
-func prune(m map[string]any) {
+// prune takes out what a Go type shows though nobody set it: what is null, and what is
+// empty and was not said to be so in the configuration.
+func prune(m map[string]any, said any) {
+	was, _ := said.(map[string]any)
 	for k, v := range m {
-		switch v := v.(type) {
-		case nil:
+		v = pruned(v, was[k])
+		_, named := was[k]
+		if inner, ok := v.(map[string]any); v == nil || ok && len(inner) == 0 && !named {
 			delete(m, k)
-		case map[string]any:
-			prune(v)
 		}
 	}
+}
+
+func pruned(v, said any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		prune(v, said)
+	case []any:
+		was, _ := said.([]any)
+		for i := range v {
+			if i < len(was) {
+				pruned(v[i], was[i])
+			} else {
+				pruned(v[i], nil)
+			}
+		}
+	}
+	return v
 }
 
 // writeVersionList answers with a list in another version.

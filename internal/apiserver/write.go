@@ -48,7 +48,7 @@ type target struct {
 
 func (t *target) key() string { return t.res.Key(t.ns, t.name) }
 
-func (t *target) notFound() error { return apierrors.NewNotFound(t.res.GroupResource(), t.name) }
+func (t *target) notFound() error { return apierrors.NewNotFound(t.groupResource(), t.name) }
 
 // attempts bounds how often a write that asks for no particular revision is tried anew.
 const attempts = 30
@@ -79,7 +79,7 @@ func (s *Server) create(ctx context.Context, t target, o api.Object) (*entry, er
 			continue
 		}
 		if apierrors.IsAlreadyExists(err) {
-			return nil, apierrors.NewGenerateNameConflict(t.res.GroupResource(), t.name, 1)
+			return nil, apierrors.NewGenerateNameConflict(t.groupResource(), t.name, 1)
 		}
 		return e, err
 	}
@@ -143,7 +143,7 @@ func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entr
 			return nil, err
 		}
 		if have := s.caches[r].get(t.key()); have != nil {
-			err := apierrors.NewAlreadyExists(r.GroupResource(), t.name)
+			err := apierrors.NewAlreadyExists(t.groupResource(), t.name)
 			if have.object().GetDeletionTimestamp() != nil {
 				err.ErrStatus.Message = "object is being deleted: " + err.ErrStatus.Message
 			}
@@ -181,7 +181,7 @@ func (s *Server) insert(ctx context.Context, t target, txn store.Txn, o api.Obje
 }
 
 func (s *Server) tooBusy(t target) error {
-	return apierrors.NewServerTimeout(t.res.GroupResource(), "write", 1)
+	return apierrors.NewServerTimeout(t.groupResource(), "write", 1)
 }
 
 // admit runs the mutating half of the admission plugins, and pins the namespace that was found good.
@@ -265,12 +265,12 @@ func (s *Server) update(ctx context.Context, t target, uid types.UID, change cha
 		}
 		rv := next.GetResourceVersion()
 		if rv != "" && rv != "0" && rv != cur.object().GetResourceVersion() {
-			return nil, apierrors.NewConflict(t.res.GroupResource(), t.name, errors.New(modifiedMessage))
+			return nil, apierrors.NewConflict(t.groupResource(), t.name, errors.New(modifiedMessage))
 		}
 		e, err := s.replace(ctx, t, cur, next)
 		if errors.Is(err, store.ErrConflict) {
 			if rv != "" && rv != "0" && s.caches[t.res].get(t.key()) != cur {
-				return nil, apierrors.NewConflict(t.res.GroupResource(), t.name, errors.New(modifiedMessage))
+				return nil, apierrors.NewConflict(t.groupResource(), t.name, errors.New(modifiedMessage))
 			}
 			continue
 		}
@@ -282,7 +282,7 @@ func (s *Server) update(ctx context.Context, t target, uid types.UID, change cha
 const modifiedMessage = "the object has been modified; please apply your changes to the latest version and try again"
 
 func uidConflict(t *target, want, have types.UID) error {
-	return apierrors.NewConflict(t.res.GroupResource(), t.name,
+	return apierrors.NewConflict(t.groupResource(), t.name,
 		fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", want, have))
 }
 

@@ -10,8 +10,10 @@ import (
 	extensionsv1beta1 "k8s.io/api/extensions/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
 
 // The workloads of the time before apps/v1 have the same fields, and other defaults:
@@ -35,6 +37,11 @@ func fromTemplate(o *metav1.ObjectMeta, selector **metav1.LabelSelector, labels 
 	}
 }
 
+// selectorMayChange: before apps/v1beta2, what an object selects was not for good.
+func selectorMayChange(e *field.Error) bool {
+	return e.Field == "spec.selector" && e.Detail == meta.FieldImmutable
+}
+
 func orDefault[T any](p **T, v T) {
 	if *p == nil {
 		*p = &v
@@ -42,8 +49,8 @@ func orDefault[T any](p **T, v T) {
 }
 
 var deploymentVersions = api.Versions{
-	api.As[appsv1.Deployment, appsv1beta2.Deployment]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.DeploymentList{}},
-	api.As[appsv1.Deployment, appsv1beta1.Deployment]{Version: appsv1beta1.SchemeGroupVersion, List: &appsv1beta1.DeploymentList{},
+	api.As[appsv1.Deployment, appsv1beta2.Deployment]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.DeploymentList{}, Orphans: true},
+	api.As[appsv1.Deployment, appsv1beta1.Deployment]{Version: appsv1beta1.SchemeGroupVersion, List: &appsv1beta1.DeploymentList{}, Orphans: true, Forgives: selectorMayChange,
 		Default: func(d *appsv1beta1.Deployment) {
 			fromTemplate(&d.ObjectMeta, &d.Spec.Selector, d.Spec.Template.Labels)
 			orDefault(&d.Spec.RevisionHistoryLimit, 2)
@@ -58,7 +65,7 @@ var deploymentVersions = api.Versions{
 				to.Spec.RollbackTo = &appsv1beta1.RollbackConfig{Revision: rev}
 			}
 		}},
-	api.As[appsv1.Deployment, extensionsv1beta1.Deployment]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.DeploymentList{},
+	api.As[appsv1.Deployment, extensionsv1beta1.Deployment]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.DeploymentList{}, Orphans: true, Forgives: selectorMayChange,
 		Default: func(d *extensionsv1beta1.Deployment) {
 			fromTemplate(&d.ObjectMeta, &d.Spec.Selector, d.Spec.Template.Labels)
 			st := &d.Spec.Strategy
@@ -110,8 +117,8 @@ func take(o *metav1.ObjectMeta, name string) (int64, bool) {
 func rollbackOf(o *metav1.ObjectMeta) (int64, bool) { return take(o, annotationRollback) }
 
 var daemonSetVersions = api.Versions{
-	api.As[appsv1.DaemonSet, appsv1beta2.DaemonSet]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.DaemonSetList{}},
-	api.As[appsv1.DaemonSet, extensionsv1beta1.DaemonSet]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.DaemonSetList{},
+	api.As[appsv1.DaemonSet, appsv1beta2.DaemonSet]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.DaemonSetList{}, Orphans: true},
+	api.As[appsv1.DaemonSet, extensionsv1beta1.DaemonSet]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.DaemonSetList{}, Orphans: true, Forgives: selectorMayChange,
 		Default: func(d *extensionsv1beta1.DaemonSet) {
 			fromTemplate(&d.ObjectMeta, &d.Spec.Selector, d.Spec.Template.Labels)
 			if d.Spec.UpdateStrategy.Type == "" {
@@ -129,16 +136,16 @@ var daemonSetVersions = api.Versions{
 }
 
 var replicaSetVersions = api.Versions{
-	api.As[appsv1.ReplicaSet, appsv1beta2.ReplicaSet]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.ReplicaSetList{}},
-	api.As[appsv1.ReplicaSet, extensionsv1beta1.ReplicaSet]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.ReplicaSetList{},
+	api.As[appsv1.ReplicaSet, appsv1beta2.ReplicaSet]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.ReplicaSetList{}, Orphans: true},
+	api.As[appsv1.ReplicaSet, extensionsv1beta1.ReplicaSet]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.ReplicaSetList{}, Orphans: true, Forgives: selectorMayChange,
 		Default: func(r *extensionsv1beta1.ReplicaSet) {
 			fromTemplate(&r.ObjectMeta, &r.Spec.Selector, r.Spec.Template.Labels)
 		}},
 }
 
 var statefulSetVersions = api.Versions{
-	api.As[appsv1.StatefulSet, appsv1beta2.StatefulSet]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.StatefulSetList{}},
-	api.As[appsv1.StatefulSet, appsv1beta1.StatefulSet]{Version: appsv1beta1.SchemeGroupVersion, List: &appsv1beta1.StatefulSetList{},
+	api.As[appsv1.StatefulSet, appsv1beta2.StatefulSet]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.StatefulSetList{}, Orphans: true},
+	api.As[appsv1.StatefulSet, appsv1beta1.StatefulSet]{Version: appsv1beta1.SchemeGroupVersion, List: &appsv1beta1.StatefulSetList{}, Orphans: true,
 		Default: func(s *appsv1beta1.StatefulSet) {
 			fromTemplate(&s.ObjectMeta, &s.Spec.Selector, s.Spec.Template.Labels)
 			if s.Spec.UpdateStrategy.Type == "" {

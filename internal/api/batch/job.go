@@ -13,7 +13,9 @@ import (
 // Job is all there is about Job objects on the server.
 var Job = api.Kind[batchv1.Job]{
 	Version: batchv1.SchemeGroupVersion, Resource: "jobs", Categories: []string{"all"}, Namespaced: true,
-	List:           &batchv1.JobList{},
+	List: &batchv1.JobList{},
+	// compat: pods stay unless the request says otherwise.
+	Orphans:        true,
 	Status:         api.StatusOf(func(o *batchv1.Job) *batchv1.JobStatus { return &o.Status }),
 	Spec:           func(o *batchv1.Job) any { return &o.Spec },
 	Default:        defaultJob,

@@ -8,5 +8,5 @@ import (
 )
 
 var cronJobVersions = api.Versions{
-	api.As[batchv1.CronJob, batchv1beta1.CronJob]{Version: batchv1beta1.SchemeGroupVersion, List: &batchv1beta1.CronJobList{}},
+	api.As[batchv1.CronJob, batchv1beta1.CronJob]{Version: batchv1beta1.SchemeGroupVersion, List: &batchv1beta1.CronJobList{}, Orphans: true},
 }

@@ -15,6 +15,8 @@ var ReplicationController = api.Kind[corev1.ReplicationController]{
 	Version: corev1.SchemeGroupVersion, Resource: "replicationcontrollers", Short: []string{"rc"}, Categories: []string{"all"}, Namespaced: true,
 	Storage: "controllers",
 	List:    &corev1.ReplicationControllerList{},
+	// compat: pods stay unless the request says otherwise.
+	Orphans: true,
 	Status:  api.StatusOf(func(o *corev1.ReplicationController) *corev1.ReplicationControllerStatus { return &o.Status }).WithValidate(validateReplicationControllerStatus),
 	Spec:    func(o *corev1.ReplicationController) any { return &o.Spec },
 	Scale: &api.Scale[corev1.ReplicationController]{
