@@ -11,9 +11,9 @@ import (
 )
 
 // The protobuf forms of documents are those of github.com/google/gnostic-models.
-// That library reads documents as YAML first, which takes seconds and hundreds of
-// megabytes; here they are written from JSON by two tables (openapi_proto_v2.go,
-// openapi_proto_v3.go), one path or definition at a time.
+// That library reads documents as YAML first, which takes more than a hundred
+// megabytes, and a megabyte of code; here they are written from JSON by two tables
+// (openapi_proto_v2.go, openapi_proto_v3.go), one path or definition at a time.
 
 // protoShape says how an object becomes a message.
 type protoShape struct {

@@ -143,7 +143,7 @@ func checkProtoV3(t *testing.T, s *Server, at string, text []byte) {
 	if err := proto.Unmarshal(b, &got); err != nil {
 		t.Fatalf("%s: %v", at, err)
 	}
-	// The library takes seconds for large documents, and keeps their order.
+	// The library takes its time for large documents, and keeps their order.
 	if len(text) > 100<<10 && !strings.Contains(at, "example.com") {
 		return
 	}
