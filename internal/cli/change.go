@@ -1,0 +1,194 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+)
+
+// What differs between two states of an object, in the words of people who read it.
+
+// bookkeeping is what changes with every write and says nothing about it.
+var bookkeeping = []string{"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"}
+
+// bare is an object without bookkeeping. It shares what it keeps.
+func bare(o object) object {
+	if o == nil {
+		return nil
+	}
+	out := object{}
+	for k, v := range o {
+		out[k] = v
+	}
+	if m, ok := o["metadata"].(object); ok {
+		kept := object{}
+		for k, v := range m {
+			if !slices.Contains(bookkeeping, k) {
+				kept[k] = v
+			}
+		}
+		out["metadata"] = kept
+	}
+	return out
+}
+
+// changes are the fields that differ: "spec.replicas: 3 → 5".
+func changes(old, now object) []string {
+	var out []string
+	compare("", bare(old), bare(now), &out)
+	return out
+}
+
+func compare(path string, a, b any, out *[]string) {
+	if reflect.DeepEqual(a, b) {
+		return
+	}
+	am, aok := a.(object)
+	bm, bok := b.(object)
+	if aok && bok || aok && b == nil || bok && a == nil {
+		for _, k := range keysOf(am, bm) {
+			compare(joined(path, k), am[k], bm[k], out)
+		}
+		return
+	}
+	al, aok := a.([]any)
+	bl, bok := b.([]any)
+	if aok && bok || aok && b == nil || bok && a == nil {
+		compareLists(path, al, bl, out)
+		return
+	}
+	*out = append(*out, path+": "+short(a)+" → "+short(b))
+}
+
+// compareLists holds elements against each other by their name, or else by their place.
+func compareLists(path string, a, b []any, out *[]string) {
+	key := ""
+	for _, k := range []string{"name", "type", "containerPort", "port", "mountPath", "key", "ip", "uid"} {
+		if keyed(a, k) && keyed(b, k) {
+			key = k
+			break
+		}
+	}
+	if key == "" {
+		for i := range max(len(a), len(b)) {
+			compare(fmt.Sprintf("%s[%d]", path, i), element(a, i), element(b, i), out)
+		}
+		return
+	}
+	was, is := byKey(a, key), byKey(b, key)
+	for _, k := range keysOf(was, is) {
+		at := fmt.Sprintf("%s[%s]", path, k)
+		switch {
+		case was[k] == nil:
+			*out = append(*out, at+": added")
+		case is[k] == nil:
+			*out = append(*out, at+": removed")
+		default:
+			compare(at, was[k], is[k], out)
+		}
+	}
+}
+
+func element(l []any, i int) any {
+	if i < len(l) {
+		return l[i]
+	}
+	return nil
+}
+
+// keyed tells that every element is an object with a value of its own under key.
+func keyed(l []any, key string) bool {
+	seen := map[string]bool{}
+	for _, e := range l {
+		m, ok := e.(object)
+		if !ok || m[key] == nil || seen[fmt.Sprint(m[key])] {
+			return false
+		}
+		seen[fmt.Sprint(m[key])] = true
+	}
+	return true
+}
+
+func byKey(l []any, key string) object {
+	out := object{}
+	for _, e := range l {
+		out[fmt.Sprint(e.(object)[key])] = e
+	}
+	return out
+}
+
+func keysOf(a, b object) []string {
+	var keys []string
+	for k := range a {
+		keys = append(keys, k)
+	}
+	for k := range b {
+		if _, both := a[k]; !both {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// joined is a path with one more field; keys that are no plain names are quoted.
+func joined(path, key string) string {
+	if strings.ContainsAny(key, "./[] ") {
+		return path + "[" + key + "]"
+	}
+	if path == "" {
+		return key
+	}
+	return path + "." + key
+}
+
+// short is a value on one line, not too long.
+func short(v any) string {
+	if v == nil {
+		return "none"
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return "?"
+	}
+	s := string(b)
+	if t, ok := v.(string); ok && t != "" && !strings.ContainsAny(t, " \n\t") {
+		s = t
+	}
+	if r := []rune(s); len(r) > 40 {
+		s = string(r[:37]) + "..."
+	}
+	return s
+}
+
+// author is who made a state of the one before, and when, as managedFields tell it.
+func author(old, now object) (who string, when time.Time) {
+	var before []any
+	if m, ok := old["metadata"].(object); ok {
+		before, _ = m["managedFields"].([]any)
+	}
+	m, _ := now["metadata"].(object)
+	entries, _ := m["managedFields"].([]any)
+	for _, mine := range []bool{true, false} {
+		for _, e := range entries {
+			f, _ := e.(object)
+			if mine && slices.ContainsFunc(before, func(o any) bool { return reflect.DeepEqual(o, e) }) {
+				continue // as it was: somebody else wrote
+			}
+			t, _ := time.Parse(time.RFC3339, text(f, "time"))
+			if who == "" || t.After(when) {
+				who, when = text(f, "manager")+" ("+text(f, "operation")+")", t
+				if sub := text(f, "subresource"); sub != "" {
+					who = text(f, "manager") + " (" + text(f, "operation") + " " + sub + ")"
+				}
+			}
+		}
+		if who != "" {
+			break
+		}
+	}
+	return who, when
+}
