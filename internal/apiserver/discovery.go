@@ -22,7 +22,7 @@ import (
 
 // discovery is what /api and /apis tell, made from the table when first asked for.
 type discovery struct {
-	once   sync.Once
+	mu     sync.Mutex
 	core   *apidiscoveryv2.APIGroupDiscoveryList
 	groups *apidiscoveryv2.APIGroupDiscoveryList
 	etags  map[string]string
@@ -192,13 +192,7 @@ func storageHash(gvk schema.GroupVersionKind) string {
 }
 
 func (s *Server) serveAggregated(w http.ResponseWriter, r *http.Request, x *exchange, p string) error {
-	d := &s.discovery
-	d.once.Do(s.buildDiscovery)
-	list := d.groups
-	if p == "/api" {
-		list = d.core
-	}
-	etag := d.etags[p+x.accept.v]
+	list, etag := s.discovery.list(s, p, x.accept.v)
 	w.Header().Set("ETag", etag)
 	w.Header().Set("Vary", "Accept")
 	w.Header().Set("Cache-Control", "public")
@@ -239,8 +233,28 @@ func encodeAggregated(list *apidiscoveryv2.APIGroupDiscoveryList, a accepted) ([
 	return append(b, '\n'), nil
 }
 
-func (s *Server) buildDiscovery() {
-	d := &s.discovery
+// forget has the lists made anew when they are asked for next.
+func (d *discovery) forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.core, d.groups, d.etags = nil, nil, nil
+}
+
+// list is the answer to a path and its tag.
+func (d *discovery) list(s *Server, p, version string) (*apidiscoveryv2.APIGroupDiscoveryList, string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.etags == nil {
+		d.build(s)
+	}
+	if p == "/api" {
+		return d.core, d.etags[p+version]
+	}
+	return d.groups, d.etags[p+version]
+}
+
+// build makes the lists. The lock is held.
+func (d *discovery) build(s *Server) {
 	newList := func() *apidiscoveryv2.APIGroupDiscoveryList {
 		return &apidiscoveryv2.APIGroupDiscoveryList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"}, Items: []apidiscoveryv2.APIGroupDiscovery{}}
 	}

@@ -18,8 +18,10 @@ type customKind struct {
 	Schema []byte
 }
 
-// setCustomKinds replaces what documents tell of kinds learned at run time.
+// setCustomKinds replaces what documents tell of kinds learned at run time, and
+// has discovery look anew at what is served.
 func (s *Server) setCustomKinds(kinds []customKind) {
+	s.discovery.forget()
 	o := &s.openapi
 	o.mu.Lock()
 	defer o.mu.Unlock()
