@@ -21,6 +21,7 @@ var DaemonSet = api.Kind[appsv1.DaemonSet]{
 	Default:        defaultDaemonSet,
 	Validate:       validateDaemonSet,
 	ValidateUpdate: validateDaemonSetUpdate,
+	Warn:           warnDaemonSet,
 	Columns: api.Columns[appsv1.DaemonSet]{
 		api.NameColumn[appsv1.DaemonSet](),
 		api.Number("Desired", "The total number of nodes that should be running the daemon pod (including nodes correctly running the daemon pod).", func(o *appsv1.DaemonSet) any { return int64(o.Status.DesiredNumberScheduled) }),

@@ -26,6 +26,7 @@ var ReplicaSet = api.Kind[appsv1.ReplicaSet]{
 	Default:        defaultReplicaSet,
 	Validate:       validateReplicaSet,
 	ValidateUpdate: validateReplicaSetUpdate,
+	Warn:           warnReplicaSet,
 	Fields: map[string]func(*appsv1.ReplicaSet) string{
 		"status.replicas": func(o *appsv1.ReplicaSet) string { return strconv.Itoa(int(o.Status.Replicas)) },
 	},

@@ -15,6 +15,7 @@ var PersistentVolume = api.Kind[corev1.PersistentVolume]{
 	Prepare:        preparePersistentVolume,
 	Validate:       validatePersistentVolume,
 	ValidateUpdate: validatePersistentVolumeUpdate,
+	Warn:           warnPersistentVolume,
 	Columns: api.Columns[corev1.PersistentVolume]{
 		api.NameColumn[corev1.PersistentVolume](),
 		api.Text("Capacity", "capacity is the description of the persistent volume's resources and capacity.", func(o *corev1.PersistentVolume) any { return storageText(o.Spec.Capacity) }),

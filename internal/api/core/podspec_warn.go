@@ -114,11 +114,14 @@ func (w *warnings) container(c *corev1.Container, at *field.Path, list string, i
 	}
 }
 
+// A deprecatedSource is a kind of volume that may be written down and is no more.
+type deprecatedSource struct {
+	set        bool
+	name, text string
+}
+
 func (w *warnings) volume(v *corev1.Volume, at *field.Path) {
-	for _, d := range []struct {
-		set        bool
-		name, text string
-	}{
+	for _, d := range []deprecatedSource{
 		{v.PhotonPersistentDisk != nil, "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"},
 		{v.GitRepo != nil, "gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"},
 		{v.ScaleIO != nil, "scaleIO", "deprecated in v1.16, non-functional in v1.22+"},

@@ -17,6 +17,7 @@ var PodTemplate = api.Kind[corev1.PodTemplate]{
 	Validate: func(o *corev1.PodTemplate) field.ErrorList {
 		return ValidatePodTemplate(&o.Template, field.NewPath("template"))
 	},
+	Warn: warnPodTemplate,
 	ValidateUpdate: func(next, _ *corev1.PodTemplate) field.ErrorList {
 		return ValidatePodTemplate(&next.Template, field.NewPath("template"))
 	},

@@ -27,6 +27,7 @@ var ReplicationController = api.Kind[corev1.ReplicationController]{
 	},
 	Default:  defaultReplicationController,
 	Validate: validateReplicationController,
+	Warn:     warnReplicationController,
 	ValidateUpdate: func(next, _ *corev1.ReplicationController) field.ErrorList {
 		return validateReplicationController(next)
 	},

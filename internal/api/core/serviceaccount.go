@@ -15,6 +15,7 @@ var ServiceAccount = api.Kind[corev1.ServiceAccount]{
 	Subresources: []api.Subresource{
 		{Name: "token", Kind: authenticationv1.SchemeGroupVersion.WithKind("TokenRequest"), Verbs: []string{"create"}},
 	},
+	Warn:           warnServiceAccount,
 	Validate:       validateServiceAccount,
 	ValidateUpdate: func(next, _ *corev1.ServiceAccount) field.ErrorList { return validateServiceAccount(next) },
 	Columns: api.Columns[corev1.ServiceAccount]{

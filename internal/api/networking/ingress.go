@@ -16,6 +16,7 @@ var Ingress = api.Kind[networkingv1.Ingress]{
 	Status:         api.StatusOf(func(o *networkingv1.Ingress) *networkingv1.IngressStatus { return &o.Status }).WithValidate(validateIngressStatus),
 	Spec:           func(o *networkingv1.Ingress) any { return &o.Spec },
 	Validate:       validateIngress,
+	Warn:           warnIngress,
 	ValidateUpdate: func(next, _ *networkingv1.Ingress) field.ErrorList { return validateIngressSpec(&next.Spec) },
 	Columns: api.Columns[networkingv1.Ingress]{
 		api.NameColumn[networkingv1.Ingress](),

@@ -1,6 +1,8 @@
 package networking
 
 import (
+	"fmt"
+
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -29,4 +31,12 @@ func validateIngressStatus(next, old *networkingv1.Ingress) field.ErrorList {
 		}
 	}
 	return errs
+}
+
+// warnIngress tells those who make an Ingress of the annotation that a field took the place of.
+func warnIngress(next, old *networkingv1.Ingress) []string {
+	if _, ok := next.Annotations[classAnnotation]; ok && old == nil && next.Spec.IngressClassName == nil {
+		return []string{fmt.Sprintf("annotation %q is deprecated, please use 'spec.ingressClassName' instead", classAnnotation)}
+	}
+	return nil
 }
