@@ -36,25 +36,23 @@ func showV1(from *autoscalingv2.HorizontalPodAutoscaler, to *autoscalingv1.Horiz
 		Status: autoscalingv1.HorizontalPodAutoscalerStatus{ObservedGeneration: from.Status.ObservedGeneration, LastScaleTime: from.Status.LastScaleTime,
 			CurrentReplicas: from.Status.CurrentReplicas, DesiredReplicas: from.Status.DesiredReplicas}}
 	annotations := withoutOurs(from.Annotations)
-	var others []autoscalingv2.MetricSpec
+	var others []autoscalingv1.MetricSpec
 	for i := range from.Spec.Metrics {
 		m := &from.Spec.Metrics[i]
 		if isCPU(m) && to.Spec.TargetCPUUtilizationPercentage == nil {
 			to.Spec.TargetCPUUtilizationPercentage = m.Resource.Target.AverageUtilization
 			continue
 		}
-		others = append(others, *m)
+		others = append(others, metricV1(m))
 	}
-	var current []autoscalingv2.MetricStatus
+	// What is known of the CPU is there twice, because the annotation has its amount too.
+	var current []autoscalingv1.MetricStatus
 	for i := range from.Status.CurrentMetrics {
 		m := &from.Status.CurrentMetrics[i]
 		if m.Type == autoscalingv2.ResourceMetricSourceType && m.Resource != nil && m.Resource.Name == corev1.ResourceCPU && m.Resource.Current.AverageUtilization != nil {
 			to.Status.CurrentCPUUtilizationPercentage = m.Resource.Current.AverageUtilization
-			if m.Resource.Current.AverageValue == nil {
-				continue
-			}
 		}
-		current = append(current, *m)
+		current = append(current, currentV1(m))
 	}
 	for name, v := range map[string]any{annotationMetrics: others, annotationCurrent: current, annotationConditions: from.Status.Conditions} {
 		if err := annotate(&annotations, name, v); err != nil {
@@ -62,7 +60,7 @@ func showV1(from *autoscalingv2.HorizontalPodAutoscaler, to *autoscalingv1.Horiz
 		}
 	}
 	if from.Spec.Behavior != nil {
-		if err := annotate(&annotations, annotationBehavior, from.Spec.Behavior); err != nil {
+		if err := annotate(&annotations, annotationBehavior, behaviorOf(from.Spec.Behavior)); err != nil {
 			return err
 		}
 	}
@@ -96,20 +94,23 @@ func readV1(from *autoscalingv1.HorizontalPodAutoscaler, to *autoscalingv2.Horiz
 		Status: autoscalingv2.HorizontalPodAutoscalerStatus{ObservedGeneration: from.Status.ObservedGeneration, LastScaleTime: from.Status.LastScaleTime,
 			CurrentReplicas: from.Status.CurrentReplicas, DesiredReplicas: from.Status.DesiredReplicas}}
 	// compat: annotations that cannot be read are dropped in silence.
-	kept(from.Annotations, annotationMetrics, &to.Spec.Metrics)
-	kept(from.Annotations, annotationCurrent, &to.Status.CurrentMetrics)
-	kept(from.Annotations, annotationConditions, &to.Status.Conditions)
-	if from.Annotations[annotationBehavior] != "" {
-		var b autoscalingv2.HorizontalPodAutoscalerBehavior
-		if kept(from.Annotations, annotationBehavior, &b) {
-			to.Spec.Behavior = &b
-		}
+	others, _ := kept[[]autoscalingv1.MetricSpec](from.Annotations, annotationMetrics)
+	for i := range others {
+		to.Spec.Metrics = append(to.Spec.Metrics, metricV2(&others[i]))
+	}
+	current, _ := kept[[]autoscalingv1.MetricStatus](from.Annotations, annotationCurrent)
+	for i := range current {
+		to.Status.CurrentMetrics = append(to.Status.CurrentMetrics, currentV2(&current[i]))
+	}
+	to.Status.Conditions, _ = kept[[]autoscalingv2.HorizontalPodAutoscalerCondition](from.Annotations, annotationConditions)
+	if behavior, ok := kept[behaviorV1](from.Annotations, annotationBehavior); ok && behavior != (behaviorV1{}) {
+		to.Spec.Behavior = behavior.v2()
 	}
 	if cpu := from.Spec.TargetCPUUtilizationPercentage; cpu != nil {
 		to.Spec.Metrics = append([]autoscalingv2.MetricSpec{{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricSource{
 			Name: corev1.ResourceCPU, Target: autoscalingv2.MetricTarget{Type: autoscalingv2.UtilizationMetricType, AverageUtilization: cpu}}}}, to.Spec.Metrics...)
 	}
-	if cpu := from.Status.CurrentCPUUtilizationPercentage; cpu != nil && !hasCPU(to.Status.CurrentMetrics) {
+	if cpu := from.Status.CurrentCPUUtilizationPercentage; cpu != nil && len(current) == 0 {
 		to.Status.CurrentMetrics = append([]autoscalingv2.MetricStatus{{Type: autoscalingv2.ResourceMetricSourceType, Resource: &autoscalingv2.ResourceMetricStatus{
 			Name: corev1.ResourceCPU, Current: autoscalingv2.MetricValueStatus{AverageUtilization: cpu}}}}, to.Status.CurrentMetrics...)
 	}
@@ -117,16 +118,12 @@ func readV1(from *autoscalingv1.HorizontalPodAutoscaler, to *autoscalingv2.Horiz
 	return nil
 }
 
-func hasCPU(list []autoscalingv2.MetricStatus) bool {
-	for _, m := range list {
-		if m.Resource != nil && m.Resource.Name == corev1.ResourceCPU {
-			return true
-		}
-	}
-	return false
-}
-
-func kept(annotations map[string]string, name string, into any) bool {
+// kept reads what an annotation keeps: all of it or nothing.
+func kept[V any](annotations map[string]string, name string) (v V, ok bool) {
 	text, ok := annotations[name]
-	return ok && json.Unmarshal([]byte(text), into) == nil
+	if ok && json.Unmarshal([]byte(text), &v) == nil {
+		return v, true
+	}
+	var nothing V
+	return nothing, false
 }
