@@ -2,6 +2,7 @@ package all
 
 import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	"sigs.k8s.io/randfill"
 )
@@ -57,5 +58,16 @@ func fillCurrent(m *autoscalingv2.MetricStatus, c randfill.Continue) {
 	}
 	if m.External != nil {
 		m.External.Current = value
+	}
+}
+
+// fillSlice makes a slice of devices; that of all nodes says so, no other does.
+func fillSlice(s *resourcev1.ResourceSliceSpec, c randfill.Continue) {
+	c.FillNoCustom(s)
+	if s.AllNodes != nil && !*s.AllNodes {
+		s.AllNodes = nil
+	}
+	if s.NodeName != nil && *s.NodeName == "" {
+		s.NodeName = nil
 	}
 }

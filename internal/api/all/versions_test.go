@@ -37,7 +37,7 @@ func TestVersionsLoseNothing(t *testing.T) {
 						func(r *runtime.RawExtension, c randfill.Continue) { r.Raw = []byte(fmt.Sprintf(`{"a":%d}`, c.Intn(3))) },
 						func(f *metav1.FieldsV1, c randfill.Continue) { f.Raw = []byte("{}") },
 						func(m *metav1.TypeMeta, c randfill.Continue) {},
-						fillMetric, fillCurrent,
+						fillMetric, fillCurrent, fillSlice,
 						// A port has a number or a name, a path has a type.
 						func(p *networkingv1.ServiceBackendPort, c randfill.Continue) { p.Number = int32(c.Intn(3) + 1) },
 						func(p *networkingv1.HTTPIngressPath, c randfill.Continue) {

@@ -12,7 +12,8 @@ import (
 // CertificateSigningRequest is all there is about CertificateSigningRequest objects on the server.
 var CertificateSigningRequest = api.Kind[certificatesv1.CertificateSigningRequest]{
 	Version: certificatesv1.SchemeGroupVersion, Resource: "certificatesigningrequests", Short: []string{"csr"},
-	List: &certificatesv1.CertificateSigningRequestList{},
+	List:     &certificatesv1.CertificateSigningRequestList{},
+	Versions: requestVersions,
 	Status: api.StatusOf(func(o *certificatesv1.CertificateSigningRequest) *certificatesv1.CertificateSigningRequestStatus {
 		return &o.Status
 	}),

@@ -9,5 +9,6 @@ import (
 // ClusterTrustBundle is all there is about ClusterTrustBundle objects on the server.
 var ClusterTrustBundle = api.Kind[certificatesv1.ClusterTrustBundle]{
 	Version: certificatesv1.SchemeGroupVersion, Resource: "clustertrustbundles",
-	List: &certificatesv1.ClusterTrustBundleList{},
+	List:     &certificatesv1.ClusterTrustBundleList{},
+	Versions: trustBundleVersions,
 }

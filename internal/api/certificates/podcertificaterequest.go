@@ -9,7 +9,8 @@ import (
 // PodCertificateRequest is all there is about PodCertificateRequest objects on the server.
 var PodCertificateRequest = api.Kind[certificatesv1.PodCertificateRequest]{
 	Version: certificatesv1.SchemeGroupVersion, Resource: "podcertificaterequests", Namespaced: true,
-	List: &certificatesv1.PodCertificateRequestList{},
+	List:     &certificatesv1.PodCertificateRequestList{},
+	Versions: podRequestVersions,
 	Status: api.StatusOf(func(o *certificatesv1.PodCertificateRequest) *certificatesv1.PodCertificateRequestStatus {
 		return &o.Status
 	}),

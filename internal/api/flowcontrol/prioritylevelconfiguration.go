@@ -10,7 +10,8 @@ import (
 // PriorityLevelConfiguration is all there is about PriorityLevelConfiguration objects on the server.
 var PriorityLevelConfiguration = api.Kind[flowcontrolv1.PriorityLevelConfiguration]{
 	Version: flowcontrolv1.SchemeGroupVersion, Resource: "prioritylevelconfigurations",
-	List: &flowcontrolv1.PriorityLevelConfigurationList{},
+	List:     &flowcontrolv1.PriorityLevelConfigurationList{},
+	Versions: levelVersions,
 	Status: api.StatusOf(func(o *flowcontrolv1.PriorityLevelConfiguration) *flowcontrolv1.PriorityLevelConfigurationStatus {
 		return &o.Status
 	}),

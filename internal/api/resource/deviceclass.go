@@ -11,6 +11,7 @@ import (
 var DeviceClass = api.Kind[resourcev1.DeviceClass]{
 	Version: resourcev1.SchemeGroupVersion, Resource: "deviceclasses",
 	List:           &resourcev1.DeviceClassList{},
+	Versions:       classVersions,
 	Spec:           func(o *resourcev1.DeviceClass) any { return &o.Spec },
 	Validate:       validateDeviceClass,
 	ValidateUpdate: func(next, _ *resourcev1.DeviceClass) field.ErrorList { return validateDeviceClass(next) },

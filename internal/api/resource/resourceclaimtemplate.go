@@ -12,8 +12,9 @@ import (
 // ResourceClaimTemplate is all there is about ResourceClaimTemplate objects on the server.
 var ResourceClaimTemplate = api.Kind[resourcev1.ResourceClaimTemplate]{
 	Version: resourcev1.SchemeGroupVersion, Resource: "resourceclaimtemplates", Namespaced: true,
-	List:    &resourcev1.ResourceClaimTemplateList{},
-	Default: func(o *resourcev1.ResourceClaimTemplate) { defaultClaim(&o.Spec.Spec) },
+	List:     &resourcev1.ResourceClaimTemplateList{},
+	Versions: templateVersions,
+	Default:  func(o *resourcev1.ResourceClaimTemplate) { defaultClaim(&o.Spec.Spec) },
 	Validate: func(o *resourcev1.ResourceClaimTemplate) field.ErrorList {
 		errs := meta.Labels(o.Spec.Labels, specPath.Child("metadata", "labels"))
 		return append(errs, validateClaim(&o.Spec.Spec, specPath.Child("spec"))...)

@@ -9,8 +9,9 @@ import (
 // ResourceSlice is all there is about ResourceSlice objects on the server.
 var ResourceSlice = api.Kind[resourcev1.ResourceSlice]{
 	Version: resourcev1.SchemeGroupVersion, Resource: "resourceslices",
-	List: &resourcev1.ResourceSliceList{},
-	Spec: func(o *resourcev1.ResourceSlice) any { return &o.Spec },
+	List:     &resourcev1.ResourceSliceList{},
+	Versions: sliceVersions,
+	Spec:     func(o *resourcev1.ResourceSlice) any { return &o.Spec },
 	Fields: map[string]func(*resourcev1.ResourceSlice) string{
 		"spec.nodeName": func(o *resourcev1.ResourceSlice) string {
 			if o.Spec.NodeName == nil {
