@@ -31,6 +31,7 @@ var rules = []rule{
 	{"podnet", []string{"apiserver", "store", "controller", "scheduler", "kubelet", "proxy", "dns", "cluster"}, nil, "the pod network is told what to do over its socket"},
 	{"apiserver", []string{"controller", "scheduler", "kubelet", "proxy", "dns", "podnet", "cluster"}, nil, "the API server knows nobody who uses it"},
 	{"auth", []string{"apiserver", "store", "controller", "client", "cluster"}, nil, "who asks and whether they may is decided without a server"},
+	{"cli", []string{"api", "apiserver", "store", "controller", "scheduler", "kubelet", "cluster"}, nil, "verbs talk to a server as any client does"},
 	{"runtime", []string{"api", "apiserver", "client", "store", "kubelet", "cluster"}, nil, "the runtime knows containers, not pods' objects"},
 }
 

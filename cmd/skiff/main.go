@@ -21,6 +21,9 @@ var verbs = []func() *cobra.Command{
 	server,
 	kubectl,
 	image,
+	history,
+	diff,
+	restore,
 	versionVerb,
 }
 

@@ -166,24 +166,22 @@ func short(v any) string {
 
 // author is who made a state of the one before, and when, as managedFields tell it.
 func author(old, now object) (who string, when time.Time) {
-	var before []any
-	if m, ok := old["metadata"].(object); ok {
-		before, _ = m["managedFields"].([]any)
+	before := map[string]object{}
+	for _, e := range managed(old) {
+		before[writer(e)] = e
 	}
-	m, _ := now["metadata"].(object)
-	entries, _ := m["managedFields"].([]any)
-	for _, mine := range []bool{true, false} {
-		for _, e := range entries {
-			f, _ := e.(object)
-			if mine && slices.ContainsFunc(before, func(o any) bool { return reflect.DeepEqual(o, e) }) {
+	gained := false
+	for _, all := range []bool{false, true} {
+		for _, e := range managed(now) {
+			had := before[writer(e)]
+			if !all && reflect.DeepEqual(had, e) {
 				continue // as it was: somebody else wrote
 			}
-			t, _ := time.Parse(time.RFC3339, text(f, "time"))
-			if who == "" || t.After(when) {
-				who, when = text(f, "manager")+" ("+text(f, "operation")+")", t
-				if sub := text(f, "subresource"); sub != "" {
-					who = text(f, "manager") + " (" + text(f, "operation") + " " + sub + ")"
-				}
+			t, _ := time.Parse(time.RFC3339, text(e, "time"))
+			// Whoever wrote took fields, which others lost, maybe within the same second.
+			g := had == nil || size(had["fieldsV1"]) <= size(e["fieldsV1"])
+			if who == "" || t.After(when) || t.Equal(when) && g && !gained {
+				who, when, gained = writer(e), t, g
 			}
 		}
 		if who != "" {
@@ -191,4 +189,34 @@ func author(old, now object) (who string, when time.Time) {
 		}
 	}
 	return who, when
+}
+
+// size is how many fields a set has.
+func size(set any) int {
+	m, _ := set.(object)
+	n := len(m)
+	for _, v := range m {
+		n += size(v)
+	}
+	return n
+}
+
+func managed(o object) (out []object) {
+	m, _ := o["metadata"].(object)
+	entries, _ := m["managedFields"].([]any)
+	for _, e := range entries {
+		if f, ok := e.(object); ok {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+// writer is who an entry of managedFields is about: "kubectl (Apply)", "kubelet (Update status)".
+func writer(e object) string {
+	how := text(e, "operation")
+	if sub := text(e, "subresource"); sub != "" {
+		how += " " + sub
+	}
+	return text(e, "manager") + " (" + how + ")"
 }

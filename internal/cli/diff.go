@@ -67,7 +67,7 @@ func (s *Server) DiffNamespace(ctx context.Context, out io.Writer, ns string, p 
 	if err != nil {
 		return false, err
 	}
-	differ := false
+	differ, seen := false, once{}
 	for _, r := range all {
 		if !r.namespaced || !r.can("list") || reporting(r) {
 			continue
@@ -80,6 +80,7 @@ func (s *Server) DiffNamespace(ctx context.Context, out io.Writer, ns string, p 
 		if err != nil {
 			return false, err
 		}
+		seen.only(r, a, b)
 		for _, name := range names(a, b) {
 			one, err := diffState(out, r, name, a[name], b[name], from, to)
 			if err != nil {

@@ -154,6 +154,23 @@ func (s *Server) list(ctx context.Context, r resource, ns string, rev int64) (ma
 	return out, nil
 }
 
+// once holds which objects were seen, for some kinds are served by two groups.
+type once map[string]string
+
+// only drops objects that another resource showed already.
+func (seen once) only(r resource, states ...map[string]object) {
+	for _, objects := range states {
+		for name, o := range objects {
+			uid := text(o, "metadata", "uid")
+			if by := seen[uid]; by != "" && by != r.String() {
+				delete(objects, name)
+				continue
+			}
+			seen[uid] = r.String()
+		}
+	}
+}
+
 // text is the string at a path of an object; empty when there is none.
 func text(o object, path ...string) string {
 	for _, p := range path[:len(path)-1] {
