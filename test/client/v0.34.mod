@@ -3,6 +3,9 @@ module github.com/skiff-k8s/skiff/test/client
 go 1.26.6
 
 require (
+	k8s.io/api v0.34.13
+	k8s.io/apimachinery v0.34.13
+	k8s.io/client-go v0.34.13
 	k8s.io/component-base v0.34.13
 	k8s.io/kubectl v0.34.13
 )
@@ -75,10 +78,7 @@ require (
 	gopkg.in/evanphx/json-patch.v4 v4.12.0 // indirect
 	gopkg.in/inf.v0 v0.9.1 // indirect
 	gopkg.in/yaml.v3 v3.0.1 // indirect
-	k8s.io/api v0.34.13 // indirect
-	k8s.io/apimachinery v0.34.13 // indirect
 	k8s.io/cli-runtime v0.34.13 // indirect
-	k8s.io/client-go v0.34.13 // indirect
 	k8s.io/component-helpers v0.34.13 // indirect
 	k8s.io/klog/v2 v2.130.1 // indirect
 	k8s.io/kube-openapi v0.0.0-20250710124328-f3f2b991d03b // indirect

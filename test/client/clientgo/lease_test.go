@@ -94,7 +94,9 @@ func TestEvents(t *testing.T) {
 		return e != nil && e.ReportingController == "example.com/tester" && e.Action == "Noting" && e.Message == "noted 2" &&
 			len(list.Items) == 1 && list.Items[0].Note == "noted 2" && list.Items[0].Regarding.Name == "about"
 	})
-	found, err := c.CoreV1().Events("default").SearchWithContext(ctx, scheme.Scheme, cm)
+	uid := string(cm.UID)
+	about := c.CoreV1().Events("default").GetFieldSelector(&cm.Name, &cm.Namespace, nil, &uid)
+	found, err := c.CoreV1().Events("default").List(ctx, metav1.ListOptions{FieldSelector: about.String()})
 	check(t, err)
 	if len(found.Items) != 2 {
 		t.Errorf("%d events about it", len(found.Items))
