@@ -68,7 +68,7 @@ func (s *Server) servedIn(gv schema.GroupVersion) (out []*served) {
 		}
 		for _, v := range r.Versions {
 			if v.GVR.GroupVersion() == gv && s.serves(v) {
-				out = append(out, &served{Resource: r, gvk: v.GVK, gvr: v.GVR, typ: v.Type, list: reflect.TypeOf(v.NewList())})
+				out = append(out, &served{Resource: r, gvk: v.GVK, gvr: v.GVR, typ: v.Type, list: reflect.TypeOf(v.NewList()), version: v})
 			}
 		}
 	}
@@ -182,6 +182,13 @@ func (r *served) subresources() []api.Subresource {
 		if subs[i].Kind == r.GVK {
 			subs[i].Kind = r.gvk
 		}
+		if subs[i].Name == "scale" && r.version != nil && r.version.Scale != nil {
+			subs[i].Kind = r.version.Scale.Kind
+		}
+	}
+	if r.version != nil && len(r.version.Subresources) > 0 {
+		subs = append(subs, r.version.Subresources...)
+		slices.SortFunc(subs, func(a, b api.Subresource) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return subs
 }

@@ -59,6 +59,8 @@ type served struct {
 	gvr  schema.GroupVersionResource
 	typ  reflect.Type // nil for custom resources
 	list reflect.Type // nil: there are no lists
+	// version is nil when it is the stored one.
+	version *api.Version
 }
 
 func servedOf(r *api.Resource) *served {

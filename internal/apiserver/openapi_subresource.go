@@ -32,6 +32,10 @@ func (r *served) subOperations(sub api.Subresource, scope string) (out []operati
 			options: []string{modelCore + "PodLogOptions"}, pretty: true, produces: append([]string{"text/plain"}, media...), codes: readCodes}}
 	}
 	model := subModels[sub.Kind.Kind]
+	if sub.Kind != r.gvk && sub.Kind.GroupVersion() == r.gvk.GroupVersion() && r.version != nil {
+		// What an old version has of its own, it has a model of.
+		model = "io.k8s.api." + sub.Kind.Group + "." + sub.Kind.Version + "." + sub.Kind.Kind
+	}
 	if model == "" {
 		model = r.model()
 	}

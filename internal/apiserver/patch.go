@@ -28,7 +28,7 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		return nil, err
 	}
 	if t.sub == "scale" {
-		return s.updateScale(ctx, t, func(old *scaleObject) error { return old.patch(apply) })
+		return s.updateScale(ctx, t, func(old *scaleObject) error { return old.patch(apply, t.scaleForm()) })
 	}
 	repeated := repeatedFields(data, fv)
 	return s.update(ctx, t, "", func(old api.Object) (api.Object, error) {

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 
-	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -114,6 +113,8 @@ func (s *Server) serveSubresource(w http.ResponseWriter, r *http.Request, x *exc
 		return pathNotFound()
 	}
 	switch x.resource + "/" + x.sub {
+	case "deployments/rollback":
+		return s.serveRollback(w, r, x, res)
 	case "pods/binding":
 		return s.serveBinding(w, r, x, res)
 	case "pods/eviction":
@@ -421,8 +422,8 @@ func (s *Server) serveScale(w http.ResponseWriter, r *http.Request, x *exchange,
 	case "patch":
 		return s.servePatch(w, r, x, res)
 	case "update":
-		var sc autoscalingv1.Scale
-		if err := s.readObject(r, x, scaleKind, &sc, fv); err != nil {
+		sc, err := s.readScale(r, x, fv)
+		if err != nil {
 			return err
 		}
 		e, err := s.updateScale(r.Context(), t, func(have *scaleObject) error {

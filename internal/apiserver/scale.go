@@ -75,12 +75,21 @@ func (s *Server) writeScale(w http.ResponseWriter, r *http.Request, x *exchange,
 	case "PartialObjectMetadata":
 		s.writeObject(w, r, x, code, partialOfScale(sc))
 	default:
+		if v := x.version; v != nil && v.Scale != nil {
+			s.writeObject(w, r, x, code, v.Scale.Show(sc))
+			return
+		}
 		s.writeObject(w, r, x, code, sc)
 	}
 }
 
-func (s *scaleObject) patch(apply func([]byte) ([]byte, error)) error {
-	before, err := marshalJSON(&s.Scale)
+// patch applies a patch to the scale in its old form, if there is one, or else in the present one.
+func (s *scaleObject) patch(apply func([]byte) ([]byte, error), form *api.ScaleForm) error {
+	var shown any = &s.Scale
+	if form != nil {
+		shown = form.Show(&s.Scale)
+	}
+	before, err := marshalJSON(shown)
 	if err != nil {
 		return err
 	}
@@ -88,12 +97,36 @@ func (s *scaleObject) patch(apply func([]byte) ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
+	if form != nil {
+		next := form.New()
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(after, next); err != nil {
+			return apierrors.NewBadRequest(err.Error())
+		}
+		s.Scale = *form.Read(next)
+		return nil
+	}
 	var next autoscalingv1.Scale
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(after, &next); err != nil {
 		return apierrors.NewBadRequest(err.Error())
 	}
 	s.Scale = next
 	return nil
+}
+
+// readScale reads the scale that a request carries.
+func (s *Server) readScale(r *http.Request, x *exchange, fv fieldValidation) (*autoscalingv1.Scale, error) {
+	if v := x.version; v != nil && v.Scale != nil {
+		o := v.Scale.New()
+		if err := s.readObject(r, x, v.Scale.Kind, o, fv); err != nil {
+			return nil, err
+		}
+		return v.Scale.Read(o), nil
+	}
+	var sc autoscalingv1.Scale
+	if err := s.readObject(r, x, scaleKind, &sc, fv); err != nil {
+		return nil, err
+	}
+	return &sc, nil
 }
 
 // updateScale changes the number of replicas through the scale subresource.

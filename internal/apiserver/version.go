@@ -55,6 +55,14 @@ func (x *exchange) named(err error) error {
 	return err
 }
 
+// scaleForm is the old form of scales that the request speaks; nil: the present one.
+func (t *target) scaleForm() *api.ScaleForm {
+	if t.version == nil {
+		return nil
+	}
+	return t.version.Scale
+}
+
 // orphans tells that dependents stay when nobody says what becomes of them.
 func (t *target) orphans() bool {
 	return t.res.Orphans || t.version != nil && t.version.Orphans

@@ -25,8 +25,8 @@ var MutatingWebhookConfiguration = api.Kind[admissionregistrationv1.MutatingWebh
 		}
 	},
 	Validate: validateMutatingWebhooks,
-	ValidateUpdate: func(next, _ *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
-		return validateMutatingWebhooks(next)
+	ValidateUpdate: func(next, old *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
+		return asBefore(validateMutatingWebhooks(next), validateMutatingWebhooks(old))
 	},
 	Columns: api.Columns[admissionregistrationv1.MutatingWebhookConfiguration]{
 		api.NameColumn[admissionregistrationv1.MutatingWebhookConfiguration](),

@@ -21,8 +21,8 @@ var ValidatingWebhookConfiguration = api.Kind[admissionregistrationv1.Validating
 		}
 	},
 	Validate: validateValidatingWebhooks,
-	ValidateUpdate: func(next, _ *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
-		return validateValidatingWebhooks(next)
+	ValidateUpdate: func(next, old *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
+		return asBefore(validateValidatingWebhooks(next), validateValidatingWebhooks(old))
 	},
 	Columns: api.Columns[admissionregistrationv1.ValidatingWebhookConfiguration]{
 		api.NameColumn[admissionregistrationv1.ValidatingWebhookConfiguration](),

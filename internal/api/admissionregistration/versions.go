@@ -1,8 +1,13 @@
 package admissionregistration
 
 import (
+	"slices"
+	"strings"
+
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	admissionregistrationv1beta1 "k8s.io/api/admissionregistration/v1beta1"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -19,9 +24,31 @@ const (
 
 var reviewsV1beta1 = []string{"v1beta1"}
 
+// unworried forgives webhooks of v1beta1 that have effects, or names that are there twice.
+func unworried(e *field.Error) bool {
+	return hasEffects(e) || e.Type == field.ErrorTypeDuplicate && strings.HasPrefix(e.Field, "webhooks[") && strings.HasSuffix(e.Field, "].name")
+}
+
+// hasEffects is the error of a webhook that may change something besides the object.
+func hasEffects(e *field.Error) bool {
+	class, ok := e.BadValue.(admissionregistrationv1.SideEffectClass)
+	return ok && e.Type == field.ErrorTypeNotSupported && strings.HasSuffix(e.Field, ".sideEffects") &&
+		(class == admissionregistrationv1.SideEffectClassUnknown || class == admissionregistrationv1.SideEffectClassSome)
+}
+
+// asBefore lets what was stored through v1beta1 be updated through v1.
+func asBefore(errs, had field.ErrorList) field.ErrorList {
+	for _, tolerated := range []func(*field.Error) bool{hasEffects, func(e *field.Error) bool { return unworried(e) && !hasEffects(e) }} {
+		if slices.ContainsFunc(had, tolerated) {
+			errs = slices.DeleteFunc(errs, tolerated)
+		}
+	}
+	return errs
+}
+
 var mutatingWebhookVersions = api.Versions{
 	api.As[admissionregistrationv1.MutatingWebhookConfiguration, admissionregistrationv1beta1.MutatingWebhookConfiguration]{
-		Version: admissionregistrationv1beta1.SchemeGroupVersion, List: &admissionregistrationv1beta1.MutatingWebhookConfigurationList{},
+		Version: admissionregistrationv1beta1.SchemeGroupVersion, List: &admissionregistrationv1beta1.MutatingWebhookConfigurationList{}, Forgives: unworried,
 		Default: func(c *admissionregistrationv1beta1.MutatingWebhookConfiguration) {
 			for i := range c.Webhooks {
 				w := &c.Webhooks[i]
@@ -38,7 +65,7 @@ var mutatingWebhookVersions = api.Versions{
 
 var validatingWebhookVersions = api.Versions{
 	api.As[admissionregistrationv1.ValidatingWebhookConfiguration, admissionregistrationv1beta1.ValidatingWebhookConfiguration]{
-		Version: admissionregistrationv1beta1.SchemeGroupVersion, List: &admissionregistrationv1beta1.ValidatingWebhookConfigurationList{},
+		Version: admissionregistrationv1beta1.SchemeGroupVersion, List: &admissionregistrationv1beta1.ValidatingWebhookConfigurationList{}, Forgives: unworried,
 		Default: func(c *admissionregistrationv1beta1.ValidatingWebhookConfiguration) {
 			for i := range c.Webhooks {
 				w := &c.Webhooks[i]

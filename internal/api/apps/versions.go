@@ -49,8 +49,8 @@ func orDefault[T any](p **T, v T) {
 }
 
 var deploymentVersions = api.Versions{
-	api.As[appsv1.Deployment, appsv1beta2.Deployment]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.DeploymentList{}, Orphans: true},
-	api.As[appsv1.Deployment, appsv1beta1.Deployment]{Version: appsv1beta1.SchemeGroupVersion, List: &appsv1beta1.DeploymentList{}, Orphans: true, Forgives: selectorMayChange,
+	api.As[appsv1.Deployment, appsv1beta2.Deployment]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.DeploymentList{}, Orphans: true, Scale: scaleV1beta2},
+	api.As[appsv1.Deployment, appsv1beta1.Deployment]{Version: appsv1beta1.SchemeGroupVersion, List: &appsv1beta1.DeploymentList{}, Orphans: true, Scale: scaleV1beta1, Subresources: rollbackV1beta1, Forgives: selectorMayChange,
 		Default: func(d *appsv1beta1.Deployment) {
 			fromTemplate(&d.ObjectMeta, &d.Spec.Selector, d.Spec.Template.Labels)
 			orDefault(&d.Spec.RevisionHistoryLimit, 2)
@@ -65,7 +65,7 @@ var deploymentVersions = api.Versions{
 				to.Spec.RollbackTo = &appsv1beta1.RollbackConfig{Revision: rev}
 			}
 		}},
-	api.As[appsv1.Deployment, extensionsv1beta1.Deployment]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.DeploymentList{}, Orphans: true, Forgives: selectorMayChange,
+	api.As[appsv1.Deployment, extensionsv1beta1.Deployment]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.DeploymentList{}, Orphans: true, Scale: scaleExtensions, Subresources: rollbackExtensions, Forgives: selectorMayChange,
 		Default: func(d *extensionsv1beta1.Deployment) {
 			fromTemplate(&d.ObjectMeta, &d.Spec.Selector, d.Spec.Template.Labels)
 			st := &d.Spec.Strategy
@@ -136,16 +136,16 @@ var daemonSetVersions = api.Versions{
 }
 
 var replicaSetVersions = api.Versions{
-	api.As[appsv1.ReplicaSet, appsv1beta2.ReplicaSet]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.ReplicaSetList{}, Orphans: true},
-	api.As[appsv1.ReplicaSet, extensionsv1beta1.ReplicaSet]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.ReplicaSetList{}, Orphans: true, Forgives: selectorMayChange,
+	api.As[appsv1.ReplicaSet, appsv1beta2.ReplicaSet]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.ReplicaSetList{}, Orphans: true, Scale: scaleV1beta2},
+	api.As[appsv1.ReplicaSet, extensionsv1beta1.ReplicaSet]{Version: extensionsv1beta1.SchemeGroupVersion, List: &extensionsv1beta1.ReplicaSetList{}, Orphans: true, Scale: scaleExtensions, Forgives: selectorMayChange,
 		Default: func(r *extensionsv1beta1.ReplicaSet) {
 			fromTemplate(&r.ObjectMeta, &r.Spec.Selector, r.Spec.Template.Labels)
 		}},
 }
 
 var statefulSetVersions = api.Versions{
-	api.As[appsv1.StatefulSet, appsv1beta2.StatefulSet]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.StatefulSetList{}, Orphans: true},
-	api.As[appsv1.StatefulSet, appsv1beta1.StatefulSet]{Version: appsv1beta1.SchemeGroupVersion, List: &appsv1beta1.StatefulSetList{}, Orphans: true,
+	api.As[appsv1.StatefulSet, appsv1beta2.StatefulSet]{Version: appsv1beta2.SchemeGroupVersion, List: &appsv1beta2.StatefulSetList{}, Orphans: true, Scale: scaleV1beta2},
+	api.As[appsv1.StatefulSet, appsv1beta1.StatefulSet]{Version: appsv1beta1.SchemeGroupVersion, List: &appsv1beta1.StatefulSetList{}, Orphans: true, Scale: scaleV1beta1,
 		Default: func(s *appsv1beta1.StatefulSet) {
 			fromTemplate(&s.ObjectMeta, &s.Spec.Selector, s.Spec.Template.Labels)
 			if s.Spec.UpdateStrategy.Type == "" {
