@@ -38,7 +38,7 @@ type entry struct {
 // decoded leads to an entry's object while anybody else holds it.
 type decoded struct {
 	weak weak.Pointer[byte]
-	held api.Object // of kinds that have no Go type: these stay
+	held api.Object // of kinds that have no Go type of their own: these stay
 }
 
 // newEntry encodes an object that is about to be written. The object is the
@@ -117,8 +117,8 @@ func (e *entry) alive() api.Object {
 // keep makes an object the entry's, unless it has one by now, and returns the entry's.
 func (e *entry) keep(o api.Object) api.Object {
 	d := &decoded{}
-	if e.res.Type != nil {
-		// The kind is known, so the pointer alone leads back to the object.
+	if t := reflect.TypeOf(o); e.res.Type != nil && t.Kind() == reflect.Pointer && t.Elem() == e.res.Type {
+		// The type is known, so the pointer alone leads back to the object.
 		d.weak = weak.Make((*byte)(reflect.ValueOf(o).UnsafePointer()))
 	} else {
 		d.held = o

@@ -39,7 +39,19 @@ func bare(o object) object {
 func changes(old, now object) []string {
 	var out []string
 	compare("", bare(old), bare(now), &out)
+	slices.SortStableFunc(out, func(a, b string) int { return rank(a) - rank(b) })
 	return out
+}
+
+// rank puts first what people mean by a change: what is wanted, then metadata, then what is reported.
+func rank(change string) int {
+	switch {
+	case strings.HasPrefix(change, "status"):
+		return 2
+	case strings.HasPrefix(change, "metadata"):
+		return 1
+	}
+	return 0
 }
 
 func compare(path string, a, b any, out *[]string) {

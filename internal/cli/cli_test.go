@@ -115,7 +115,7 @@ func TestHistory(t *testing.T) {
 	want(t, out.String(), `^REVISION\s+TIME\s+WHO\s+WHAT CHANGED$`,
 		`^\d+`+when+`kubectl-create \(Update\)\s+created$`,
 		`^\d+`+when+`kubectl-scale \(Update\)\s+spec.replicas: 3 → 5$`,
-		`^\d+`+when+`kubectl-edit \(Update\)\s+metadata.labels\[example.com/tier\]: none → front, spec.template.spec.containers\[c\].image: web:1 → web:2$`)
+		`^\d+`+when+`kubectl-edit \(Update\)\s+spec.template.spec.containers\[c\].image: web:1 → web:2, metadata.labels\[example.com/tier\]: none → front$`)
 
 	// Deleted and made anew; then compacted, so that history begins in the midst of it.
 	w.do("DELETE", deployments+"/web", "kubectl", `{"propagationPolicy":"Background"}`)
