@@ -42,7 +42,7 @@ type Version struct {
 	Forgives func(*field.Error) bool
 	// Orphans leaves the dependents of an object alone when it is deleted without a word about them.
 	Orphans bool
-	// Fields are field selectors that are called otherwise in this version, with their names in the stored one.
+	// Fields are the field selectors of this version, with their names in the stored one; nil: they are the same.
 	Fields map[string]string
 	// Scale is the form of the scale subresource; nil is autoscaling/v1.
 	Scale *ScaleForm

@@ -31,6 +31,9 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 		if v.Deprecated != "" {
 			x.warn(v.Deprecated)
 		}
+		if err := x.renameFields(r); err != nil {
+			return err
+		}
 	}
 	if res == nil {
 		return pathNotFound()

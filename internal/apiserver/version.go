@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"reflect"
 
@@ -9,6 +10,7 @@ import (
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
@@ -53,6 +55,33 @@ func (x *exchange) named(err error) error {
 		return apierrors.NewNotFound(x.gvr().GroupResource(), x.name)
 	}
 	return err
+}
+
+// renameFields turns the names of a field selector, which are those of the version, into the stored ones.
+func (x *exchange) renameFields(r *http.Request) error {
+	q := r.URL.Query()
+	text := q.Get("fieldSelector")
+	if len(x.version.Fields) == 0 || text == "" {
+		return nil
+	}
+	sel, err := fields.ParseSelector(text)
+	if err != nil {
+		return nil // whoever reads it next says so
+	}
+	sel, err = sel.Transform(func(name, value string) (string, string, error) {
+		if is, ok := x.version.Fields[name]; ok {
+			return is, value, nil
+		}
+		return "", "", fmt.Errorf("field label not supported: %s", name)
+	})
+	if err != nil {
+		return apierrors.NewBadRequest(err.Error())
+	}
+	q.Set("fieldSelector", sel.String())
+	u := *r.URL
+	u.RawQuery = q.Encode()
+	r.URL = &u
+	return nil
 }
 
 // scaleForm is the old form of scales that the request speaks; nil: the present one.

@@ -1,20 +1,33 @@
 package core
 
 import (
+	"time"
+
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	eventsv1beta1 "k8s.io/api/events/v1beta1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
 
 // Events are of two groups: what core/v1 calls involvedObject and message,
 // events.k8s.io calls regarding and note.
 
+// eventFieldNames are the field selectors of events.k8s.io by their names in core/v1.
+var eventFieldNames = map[string]string{
+	"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace", "reason": "reason", "type": "type",
+	"regarding.kind": "involvedObject.kind", "regarding.namespace": "involvedObject.namespace", "regarding.name": "involvedObject.name",
+	"regarding.uid": "involvedObject.uid", "regarding.apiVersion": "involvedObject.apiVersion",
+	"regarding.resourceVersion": "involvedObject.resourceVersion", "regarding.fieldPath": "involvedObject.fieldPath",
+	"reportingController": "reportingComponent",
+}
+
 var eventV1 = api.As[corev1.Event, eventsv1.Event]{
-	Version: eventsv1.SchemeGroupVersion, List: &eventsv1.EventList{},
-	Validate: validateNewEvent,
+	Version: eventsv1.SchemeGroupVersion, List: &eventsv1.EventList{}, Fields: eventFieldNames,
+	Validate: validateNewEvent, ValidateUpdate: onlySeries,
 	Read: func(from *eventsv1.Event, to *corev1.Event) error {
 		*to = corev1.Event{ObjectMeta: from.ObjectMeta, InvolvedObject: from.Regarding, Reason: from.Reason, Message: from.Note, Source: from.DeprecatedSource,
 			FirstTimestamp: from.DeprecatedFirstTimestamp, LastTimestamp: from.DeprecatedLastTimestamp, Count: from.DeprecatedCount, Type: from.Type,
@@ -37,7 +50,7 @@ var eventV1 = api.As[corev1.Event, eventsv1.Event]{
 
 // eventV1beta1 has the fields of events.k8s.io/v1, but not its strictness.
 var eventV1beta1 = api.As[corev1.Event, eventsv1beta1.Event]{
-	Version: eventsv1beta1.SchemeGroupVersion, List: &eventsv1beta1.EventList{},
+	Version: eventsv1beta1.SchemeGroupVersion, List: &eventsv1beta1.EventList{}, Fields: eventFieldNames,
 	Read: func(from *eventsv1beta1.Event, to *corev1.Event) error {
 		*to = corev1.Event{ObjectMeta: from.ObjectMeta, InvolvedObject: from.Regarding, Reason: from.Reason, Message: from.Note, Source: from.DeprecatedSource,
 			FirstTimestamp: from.DeprecatedFirstTimestamp, LastTimestamp: from.DeprecatedLastTimestamp, Count: from.DeprecatedCount, Type: from.Type,
@@ -86,5 +99,31 @@ func validateNewEvent(e *corev1.Event) field.ErrorList {
 	unset("lastTimestamp", !e.LastTimestamp.IsZero())
 	unset("count", e.Count != 0)
 	unset("source", e.Source != corev1.EventSource{})
+	return errs
+}
+
+// onlySeries is what events.k8s.io/v1 demands of an update: it may tell of more of the same, and of nothing else.
+func onlySeries(next, old *corev1.Event) field.ErrorList {
+	var errs field.ErrorList
+	same := func(name string, a, b any) {
+		if !equality.Semantic.DeepEqual(a, b) {
+			errs = append(errs, field.Invalid(field.NewPath(name), a, meta.FieldImmutable).WithOrigin("immutable"))
+		}
+	}
+	same("involvedObject", next.InvolvedObject, old.InvolvedObject)
+	same("reason", next.Reason, old.Reason)
+	same("message", next.Message, old.Message)
+	same("source", next.Source, old.Source)
+	same("firstTimestamp", next.FirstTimestamp, old.FirstTimestamp)
+	same("lastTimestamp", next.LastTimestamp, old.LastTimestamp)
+	same("count", next.Count, old.Count)
+	same("type", next.Type, old.Type)
+	if !next.EventTime.Truncate(time.Microsecond).Equal(old.EventTime.Truncate(time.Microsecond)) {
+		same("eventTime", next.EventTime, old.EventTime)
+	}
+	same("action", next.Action, old.Action)
+	same("related", next.Related, old.Related)
+	same("reportingController", next.ReportingController, old.ReportingController)
+	same("reportingInstance", next.ReportingInstance, old.ReportingInstance)
 	return errs
 }
