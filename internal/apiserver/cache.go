@@ -37,7 +37,7 @@ type cache struct {
 	keep     int // how many of them, at most
 	first    int64
 	base     int64
-	watchers map[*watcher]struct{}
+	watchers watchers
 }
 
 // change is one write as watchers see it: what is there now (nil: nothing) and what was before.
@@ -46,6 +46,13 @@ type change struct {
 	now  *entry
 	old  *entry
 	left atomic.Pointer[entry]
+}
+
+func (ch *change) key() string {
+	if ch.now != nil {
+		return ch.now.key
+	}
+	return ch.old.key
 }
 
 // last is the state before, with the revision of the change: what watchers see of an
@@ -64,7 +71,7 @@ const maxEvents = 1024
 
 func newCache(r *api.Resource) *cache {
 	c := &cache{
-		res: r, keep: maxEvents, byKey: map[string]*entry{}, watchers: map[*watcher]struct{}{},
+		res: r, keep: maxEvents, byKey: map[string]*entry{}, watchers: newWatchers(),
 		tree: btree.NewBTreeGOptions(func(a, b *entry) bool { return a.key < b.key }, btree.Options{NoLocks: true}),
 	}
 	for range planOf(r).indexes {
@@ -140,11 +147,7 @@ func (c *cache) apply(rev int64, writes []write) {
 		}
 		seq := c.first + int64(len(c.events))
 		c.events = append(c.events, ch)
-		for w := range c.watchers {
-			if w.pending == none && w.concerns(ch) {
-				w.wake(seq, rev)
-			}
-		}
+		c.watchers.wake(ch, seq)
 	}
 	c.trim()
 }
@@ -201,7 +204,7 @@ func (c *cache) size() int {
 func (c *cache) watching() int {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return len(c.watchers)
+	return c.watchers.count
 }
 
 // all are the entries of the kind.

@@ -19,6 +19,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/skiff-k8s/skiff/internal/api/all"
@@ -458,4 +459,74 @@ func fetch(t *testing.T, h *httptest.Server, path string) (int, listed) {
 // asMaster serves every request as an administrator's.
 func asMaster(s *Server) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(w, asMasters(r)) })
+}
+
+// Whoever a change concerns is woken, nobody else, whichever way they are filed.
+func TestDispatch(t *testing.T) {
+	r := all.For[*corev1.Pod]()
+	c := newCache(r)
+	c.feed = &feed{store: mem.New()}
+	nodes, phases := []string{"", "n1", "n2"}, []string{"Pending", "Running"}
+	var ws []*watcher
+	for _, ns := range []string{"", "a", "b"} {
+		for _, q := range []string{"", "metadata.name=p1", "spec.nodeName=n1", "spec.nodeName=n2,status.phase=Running", "spec.nodeName!=n1", "status.phase=Running", "metadata.namespace=a"} {
+			sel, err := fields.ParseSelector(q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, w := c.watchAll(newSelector(r, ns, nil, sel))
+			ws = append(ws, w)
+		}
+	}
+	rng := rand.New(rand.NewPCG(7, 7))
+	for rev := int64(2); rev < 2000; rev++ {
+		ns, name := []string{"a", "b"}[rng.IntN(2)], fmt.Sprintf("p%d", rng.IntN(3))
+		var e *entry
+		if rng.IntN(4) > 0 {
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: ns}, Spec: corev1.PodSpec{NodeName: nodes[rng.IntN(3)]}, Status: corev1.PodStatus{Phase: corev1.PodPhase(phases[rng.IntN(2)])}}
+			var err error
+			if e, err = newEntry(r, r.Key(ns, name), pod); err != nil {
+				t.Fatal(err)
+			}
+			e.publish(rev)
+		}
+		old := c.get(r.Key(ns, name))
+		c.apply(rev, []write{{r.Key(ns, name), e}})
+		for i, w := range ws {
+			ch := &change{rev: rev, now: e, old: old}
+			wanted := (e != nil || old != nil) && w.concerns(ch)
+			if woken := w.pending != none; woken != wanted {
+				t.Fatalf("revision %d, watcher %d: woken %v, want %v", rev, i, woken, wanted)
+			}
+			if _, err := w.ready(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, w := range ws {
+		w.close()
+		w.close()
+	}
+	if ws := &c.watchers; ws.count != 0 || len(ws.others)+len(ws.byKey)+len(ws.byExact) != 0 {
+		t.Errorf("left: %+v", ws)
+	}
+}
+
+// BenchmarkDispatch is a write while 5,000 kubelets watch their nodes.
+func BenchmarkDispatch(b *testing.B) {
+	r := all.For[*corev1.Pod]()
+	c := newCache(r)
+	for i := range 5000 {
+		c.watchAll(newSelector(r, "", nil, fields.OneTermEqualSelector("spec.nodeName", fmt.Sprintf("n%d", i))))
+	}
+	e, err := newEntry(r, r.Key("a", "p"), &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "p", Namespace: "a"}, Spec: corev1.PodSpec{NodeName: "n77"}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	e.publish(1)
+	rev := int64(1)
+	for b.Loop() {
+		rev++
+		c.apply(rev, []write{{e.key, e}})
+	}
 }

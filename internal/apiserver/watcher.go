@@ -92,6 +92,7 @@ type watcher struct {
 	// pending is the first event that concerns this watcher and is not looked at, at revision pendingRev; none:
 	// there is nothing since the last look. So events of no concern may be trimmed while the watcher sleeps. Guarded by cache.mu.
 	pending, pendingRev int64
+	closed              bool // guarded by cache.mu
 	// exact is a field requirement with one wanted value ("spec.nodeName=a"); the feed
 	// wakes the watcher only for objects that have it, or had it.
 	exact      fieldRef
@@ -119,7 +120,7 @@ func (c *cache) watchFrom(sel selector, rev int64) (*watcher, error) {
 		return nil, tooOld(rev, oldest)
 	}
 	w.pending, w.pendingRev = w.seq, rev+1
-	c.watchers[w] = struct{}{}
+	c.watchers.add(w)
 	return w, nil
 }
 
@@ -138,7 +139,7 @@ func (c *cache) watchAll(sel selector) ([]*entry, *watcher) {
 	if n := len(c.events); n > 0 {
 		w.after = c.events[n-1].rev
 	}
-	c.watchers[w] = struct{}{}
+	c.watchers.add(w)
 	tree := c.tree.Copy()
 	c.mu.Unlock()
 	var out []*entry
@@ -170,11 +171,7 @@ func tooOld(rev, oldest int64) error {
 
 // concerns is a cheap test that may say yes too often, never no too often.
 func (w *watcher) concerns(ch *change) bool {
-	e := ch.now
-	if e == nil {
-		e = ch.old
-	}
-	if !w.sel.spans(e.key) {
+	if !w.sel.spans(ch.key()) {
 		return false
 	}
 	if w.exact == noField {
@@ -195,7 +192,10 @@ func (w *watcher) wake(seq, rev int64) {
 func (w *watcher) close() {
 	w.c.mu.Lock()
 	defer w.c.mu.Unlock()
-	delete(w.c.watchers, w)
+	if !w.closed {
+		w.closed = true
+		w.c.watchers.drop(w)
+	}
 }
 
 // ready returns the events that are there, without waiting.
