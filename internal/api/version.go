@@ -22,7 +22,7 @@ type Version struct {
 	GVR      schema.GroupVersionResource
 	Type     reflect.Type
 	New      func() Object
-	NewList  func() runtime.Object
+	NewList  func() runtime.Object // nil for kinds that are not stored
 	// Deprecated is what every request is warned with; empty: the version is not deprecated.
 	Deprecated string
 	// Current versions are served whether old ones are wanted or not.
@@ -81,8 +81,10 @@ func (a As[T, V]) ofRow(r *Resource) *Version {
 	typ := reflect.TypeFor[V]()
 	v := &Version{Resource: r, GVK: a.Version.WithKind(r.GVK.Kind), GVR: a.Version.WithResource(r.GVR.Resource), Type: typ,
 		New: func() Object { return any(new(V)).(Object) }}
-	list := reflect.TypeOf(a.List).Elem()
-	v.NewList = func() runtime.Object { return reflect.New(list).Interface().(runtime.Object) }
+	if a.List != nil {
+		list := reflect.TypeOf(a.List).Elem()
+		v.NewList = func() runtime.Object { return reflect.New(list).Interface().(runtime.Object) }
+	}
 	v.Deprecated = deprecation(v.GVK, any(new(V)))
 	v.Current = v.Deprecated == ""
 	v.SameShape = a.Read == nil && a.AfterRead == nil

@@ -68,7 +68,11 @@ func (s *Server) servedIn(gv schema.GroupVersion) (out []*served) {
 		}
 		for _, v := range r.Versions {
 			if v.GVR.GroupVersion() == gv && s.serves(v) {
-				out = append(out, &served{Resource: r, gvk: v.GVK, gvr: v.GVR, typ: v.Type, list: reflect.TypeOf(v.NewList()), version: v})
+				of := &served{Resource: r, gvk: v.GVK, gvr: v.GVR, typ: v.Type, version: v}
+				if v.NewList != nil {
+					of.list = reflect.TypeOf(v.NewList())
+				}
+				out = append(out, of)
 			}
 		}
 	}

@@ -217,6 +217,9 @@ func (s *Server) readObject(r *http.Request, x *exchange, gvk schema.GroupVersio
 	if v := x.version; v != nil && gvk == v.Resource.GVK {
 		return decodeVersion(v, media, b, into, fv, x.warn)
 	}
+	if evicts(gvk, media, b) {
+		gvk.Version = "v1beta1"
+	}
 	return decodeBody(media, b, gvk, into, fv, x.warn)
 }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 
+	policyv1beta1 "k8s.io/api/policy/v1beta1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/all"
@@ -40,6 +42,27 @@ func decodeVersion(v *api.Version, media string, b []byte, into any, fv fieldVal
 	}
 	reflect.ValueOf(into).Elem().Set(reflect.ValueOf(stored).Elem())
 	return nil
+}
+
+// evicts tells that a body is an eviction of policy/v1beta1, which has the fields of
+// the present one and is taken in its place.
+func evicts(want schema.GroupVersionKind, media string, b []byte) bool {
+	if want.Kind != "Eviction" {
+		return false
+	}
+	var have schema.GroupVersionKind
+	var err error
+	switch media {
+	case mediaProtobuf:
+		have, _, err = open(b)
+	case mediaYAML:
+		if b, err = yaml.YAMLToJSON(b); err == nil {
+			have, err = kindOf(b)
+		}
+	case mediaJSON:
+		have, err = kindOf(b)
+	}
+	return err == nil && have == policyv1beta1.SchemeGroupVersion.WithKind("Eviction")
 }
 
 func (t *target) gvk() schema.GroupVersionKind {

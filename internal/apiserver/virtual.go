@@ -49,6 +49,11 @@ func (s *Server) serveVirtual(w http.ResponseWriter, r *http.Request, x *exchang
 		return err
 	}
 	o.GetObjectKind().SetGroupVersionKind(res.GVK)
+	if v := x.version; v != nil {
+		if o, err = v.Show(o); err != nil {
+			return apierrors.NewInternalError(err)
+		}
+	}
 	s.writeObject(w, r, x, http.StatusCreated, o)
 	return nil
 }

@@ -9,5 +9,6 @@ import (
 // SelfSubjectReview is all there is about SelfSubjectReview objects on the server.
 var SelfSubjectReview = api.Kind[authenticationv1.SelfSubjectReview]{
 	Version: authenticationv1.SchemeGroupVersion, Resource: "selfsubjectreviews",
-	Virtual: true, Verbs: []string{"create"},
+	Versions: selfVersions,
+	Virtual:  true, Verbs: []string{"create"},
 }

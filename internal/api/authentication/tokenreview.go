@@ -9,5 +9,6 @@ import (
 // TokenReview is all there is about TokenReview objects on the server.
 var TokenReview = api.Kind[authenticationv1.TokenReview]{
 	Version: authenticationv1.SchemeGroupVersion, Resource: "tokenreviews",
-	Virtual: true, Verbs: []string{"create"},
+	Versions: tokenVersions,
+	Virtual:  true, Verbs: []string{"create"},
 }

@@ -9,6 +9,7 @@ import (
 // LocalSubjectAccessReview is all there is about LocalSubjectAccessReview objects on the server.
 var LocalSubjectAccessReview = api.Kind[authorizationv1.LocalSubjectAccessReview]{
 	Version: authorizationv1.SchemeGroupVersion, Resource: "localsubjectaccessreviews", Namespaced: true,
-	Virtual: true, Verbs: []string{"create"},
+	Versions: localVersions,
+	Virtual:  true, Verbs: []string{"create"},
 	Validate: validateLocal,
 }

@@ -10,7 +10,8 @@ import (
 // SelfSubjectAccessReview is all there is about SelfSubjectAccessReview objects on the server.
 var SelfSubjectAccessReview = api.Kind[authorizationv1.SelfSubjectAccessReview]{
 	Version: authorizationv1.SchemeGroupVersion, Resource: "selfsubjectaccessreviews",
-	Virtual: true, Verbs: []string{"create"},
+	Versions: selfVersions,
+	Virtual:  true, Verbs: []string{"create"},
 	Validate: func(o *authorizationv1.SelfSubjectAccessReview) field.ErrorList {
 		return validateAttributes(o.Spec.ResourceAttributes, o.Spec.NonResourceAttributes)
 	},

@@ -9,5 +9,6 @@ import (
 // SelfSubjectRulesReview is all there is about SelfSubjectRulesReview objects on the server.
 var SelfSubjectRulesReview = api.Kind[authorizationv1.SelfSubjectRulesReview]{
 	Version: authorizationv1.SchemeGroupVersion, Resource: "selfsubjectrulesreviews",
-	Virtual: true, Verbs: []string{"create"},
+	Versions: rulesVersions,
+	Virtual:  true, Verbs: []string{"create"},
 }

@@ -10,6 +10,7 @@ import (
 // SubjectAccessReview is all there is about SubjectAccessReview objects on the server.
 var SubjectAccessReview = api.Kind[authorizationv1.SubjectAccessReview]{
 	Version: authorizationv1.SchemeGroupVersion, Resource: "subjectaccessreviews",
-	Virtual: true, Verbs: []string{"create"},
+	Versions: subjectVersions,
+	Virtual:  true, Verbs: []string{"create"},
 	Validate: func(o *authorizationv1.SubjectAccessReview) field.ErrorList { return validateSubject(&o.Spec) },
 }
