@@ -128,7 +128,10 @@ func (t *target) groupResource() schema.GroupResource {
 	return t.res.GroupResource()
 }
 
-func (t *target) groupKind() schema.GroupKind { return t.gvk().GroupKind() }
+// groupKind names the kind in errors of validation.
+//
+// compat: what is validated is the stored form, whatever the request speaks.
+func (t *target) groupKind() schema.GroupKind { return t.res.GVK.GroupKind() }
 
 // newObject is an empty object in the version of the request.
 func (t *target) newObject() api.Object {
