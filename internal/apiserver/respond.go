@@ -29,6 +29,9 @@ func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange,
 	switch a.as {
 	case "Table":
 		t, err := tableOf(e.res, []*entry{e}, strconv.FormatInt(e.rev, 10), includeObject(r), true)
+		if err == nil {
+			err = x.showRows(t, []*entry{e}, includeObject(r))
+		}
 		if err != nil {
 			s.writeError(w, r, x, err)
 			return

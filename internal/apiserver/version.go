@@ -221,6 +221,23 @@ func pruned(v, said any) any {
 	return v
 }
 
+// showRows puts into a table that carries whole objects those of the request's version.
+func (x *exchange) showRows(t *metav1.Table, entries []*entry, include metav1.IncludeObjectPolicy) error {
+	if x.version == nil || include != metav1.IncludeObject {
+		return nil
+	}
+	for i, e := range entries {
+		o, err := x.version.Show(e.object())
+		if err != nil {
+			return apierrors.NewInternalError(err)
+		}
+		if t.Rows[i].Object.Raw, err = marshalJSON(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // writeVersionList answers with a list in another version.
 func (s *Server) writeVersionList(w http.ResponseWriter, r *http.Request, x *exchange, meta metav1.ListMeta, entries []*entry) error {
 	v := x.version
