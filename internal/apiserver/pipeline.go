@@ -7,13 +7,17 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/uuid"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/apiserver/flow"
 	"github.com/skiff-k8s/skiff/internal/auth"
 )
 
@@ -28,8 +32,11 @@ type exchange struct {
 	readBy   func(time.Time) error
 	began    time.Time
 	deadline time.Time // zero: none
-	// release ends the request's time, leave gives its seats back.
-	release, leave func()
+	release  func()    // ends the request's time
+	ticket   flow.Ticket
+	// What the request is counted in while it lasts.
+	long     prometheus.Gauge
+	inflight *atomic.Int64
 }
 
 type exchangeKey struct{}
@@ -58,16 +65,13 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 	x := &exchange{info: parseInfo(r), began: time.Now(), accept: accepted{media: mediaJSON}, readBy: http.NewResponseController(rw).SetReadDeadline}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	w := &answer{ResponseWriter: rw, r: r}
-	gone := s.metrics.begin(x, x.longRunning())
+	s.metrics.begin(s, r, x)
 	defer func() {
-		gone()
-		if x.leave != nil {
-			x.leave()
-		}
+		s.leaveFlow(x)
 		if x.release != nil {
 			x.release()
 		}
-		s.metrics.end(s, x, r, w.code, w.bytes)
+		s.metrics.end(s, r, x, w)
 	}()
 	defer func() {
 		p := recover()

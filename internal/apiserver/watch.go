@@ -40,6 +40,7 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	st := &stream{s: s, w: w, x: x, res: res, include: includeObject(r), flush: http.NewResponseController(w), end: time.NewTimer(o.timeout)}
 	defer st.end.Stop()
+	st.count = s.eventCount(x)
 	st.stall = time.AfterFunc(stallTime, st.cutOff)
 	defer st.stall.Stop()
 	st.begin()
@@ -51,6 +52,7 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	defer wt.close()
 	if st.send() == nil {
+		s.leaveFlow(x) // it stands: from here on it costs what happens
 		st.follow(r.Context(), wt, o.bookmarks)
 	}
 	return nil
@@ -102,6 +104,7 @@ type stream struct {
 	headed  bool // the heads of a table are out
 	end     *time.Timer
 	stall   *time.Timer // runs while something is being sent
+	count   eventCount
 }
 
 func (st *stream) protobuf() bool { return st.x.accept.media == mediaProtobuf && st.x.accept.as == "" }
@@ -206,6 +209,8 @@ func (st *stream) event(kind watch.EventType, e *entry) error {
 			return err
 		}
 	}
+	before := len(st.buf)
+	defer func() { st.count.add(len(st.buf) - before) }()
 	if v := st.x.version; v != nil && st.x.accept.as == "" {
 		o, err := v.Show(e.object())
 		if err != nil {
@@ -243,6 +248,9 @@ func (st *stream) body(e *entry) ([]byte, error) {
 	switch st.x.accept.as {
 	case "Table":
 		t, err := tableOf(st.res, []*entry{e}, revText(e.rev), st.include, !st.headed)
+		if err == nil {
+			err = st.x.showRows(t, []*entry{e}, st.include)
+		}
 		if err != nil {
 			return nil, err
 		}

@@ -188,6 +188,7 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 	i.api.Done("poststarthook/start-system-namespaces-controller", "poststarthook/scheduling/bootstrap-system-priority-classes", "poststarthook/bootstrap-controller",
 		"poststarthook/start-kubernetes-service-cidr-controller", "poststarthook/priority-and-fairness-config-producer", "poststarthook/priority-and-fairness-filter")
 	i.parts.run(ctx, "https", func(ctx context.Context) error { return serve(ctx, l, i.pki, i.api, i.log) })
+	i.parts.run(ctx, "flow control", i.api.RunFlowControl)
 	i.step("API server ready")
 
 	engine := &controller.Engine{Client: i.api.Client(auth.Component("kube-controller-manager")), Events: i.events, Log: i.log.With("part", "controllers"), Now: time.Now}

@@ -2,9 +2,10 @@ package flow
 
 import (
 	"cmp"
-	"math"
+	"hash/maphash"
 	"slices"
 	"strings"
+	"time"
 
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 )
@@ -17,154 +18,162 @@ type Request struct {
 	Resource  bool // about a resource, or about a path
 	Path      string
 	Group     string // of the API
-	Kind      string // resource, or resource/subresource
+	Kind      string // the resource
+	Sub       string // the subresource
 	Namespace string
 }
 
-// Config is the schemas in their order and the levels that they lead to.
-type Config struct {
-	schemas []*flowcontrolv1.FlowSchema
-	levels  map[string]*Level
-	uids    map[string]string // of levels
+// Config is the schemas in their order, and the levels that they lead to. It never changes.
+type Config struct{ schemas []*Schema }
+
+// Schema is a FlowSchema that leads to a level.
+type Schema struct {
+	Name, LevelName string
+	// UID and LevelUID are the values of the headers that tell them; nil: there are no such objects.
+	UID, LevelUID []string
+
+	level    *Level
+	stats    *Stats
+	rules    []rule
+	by       flowcontrolv1.FlowDistinguisherMethodType
+	nameHash uint64
 }
 
-// Place is where a request belongs.
+// Place is where a request belongs: a schema, and one of the flows of that.
 type Place struct {
-	Level    *Level
-	Schema   *flowcontrolv1.FlowSchema
-	LevelUID string
-	Flow     string
+	Schema *Schema // nil: nowhere
+	Hash   uint64  // of the flow
 }
 
-// TotalSeats is how many requests are served at a time, exempt and long ones apart.
-const TotalSeats = 600
+// Configure sets the levels to what the objects say; those that must be there are,
+// whether there are objects or not. Levels that are gone end with their requests;
+// the others go on under their new limits. The tickets returned are admitted by that.
+func (p *Pool) Configure(now time.Duration, schemas []*flowcontrolv1.FlowSchema, levels []*flowcontrolv1.PriorityLevelConfiguration) (*Config, []*Ticket) {
+	schemas, levels = withMandatory(schemas, Schemas()), withMandatory(levels, Levels())
+	slices.SortFunc(levels, func(a, b *flowcontrolv1.PriorityLevelConfiguration) int { return strings.Compare(a.Name, b.Name) })
+	byName, ids := p.setLevels(levels)
+	if p.stats == nil {
+		p.stats = map[statsKey]*Stats{}
+	}
+	c := &Config{}
+	for _, o := range schemas {
+		l := byName[o.Spec.PriorityLevelConfiguration.Name]
+		if l == nil {
+			continue // it leads nowhere
+		}
+		s := &Schema{Name: o.Name, LevelName: l.Name, level: l, rules: compile(o), nameHash: maphash.String(seed, o.Name)}
+		if o.UID != "" && ids[l.Name] != "" {
+			s.UID, s.LevelUID = []string{string(o.UID)}, []string{ids[l.Name]}
+		}
+		if d := o.Spec.DistinguisherMethod; d != nil {
+			s.by = d.Type
+		}
+		k := statsKey{o.Name, l.Name}
+		if p.stats[k] == nil {
+			p.stats[k] = &Stats{Schema: o.Name, Level: l.Name}
+		}
+		s.stats = p.stats[k]
+		c.schemas = append(c.schemas, s)
+	}
+	precedence := map[string]int32{}
+	for _, o := range schemas {
+		precedence[o.Name] = o.Spec.MatchingPrecedence
+	}
+	slices.SortFunc(c.schemas, func(a, b *Schema) int {
+		return cmp.Or(cmp.Compare(precedence[a.Name], precedence[b.Name]), strings.Compare(a.Name, b.Name))
+	})
+	p.forget(c)
+	return c, p.admit(now)
+}
 
-// Configure sets the levels to what the objects say. Levels that are gone finish
-// what they have; the others go on under their new limits.
-func (p *Pool) Configure(schemas []*flowcontrolv1.FlowSchema, levels []*flowcontrolv1.PriorityLevelConfiguration) *Config {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := &Config{levels: map[string]*Level{}, uids: map[string]string{}}
+// forget drops the numbers of what is neither configured nor in use.
+func (p *Pool) forget(c *Config) {
+	keep := map[*Stats]bool{}
+	for _, s := range c.schemas {
+		keep[s.stats] = true
+	}
+	for k, s := range p.stats {
+		if !keep[s] && s.Waiting == 0 && s.Running == 0 {
+			delete(p.stats, k)
+		}
+	}
+}
+
+type named interface{ GetName() string }
+
+// withMandatory adds what the server cannot do without.
+func withMandatory[T named](have, suggested []T) []T {
+	out := slices.Clone(have)
+	for _, o := range suggested {
+		if Mandatory(o.GetName()) && !slices.ContainsFunc(have, func(h T) bool { return h.GetName() == o.GetName() }) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+func (p *Pool) total() int { return cmp.Or(p.Total, TotalSeats) }
+
+// setLevels makes the levels what the objects say, and counts anew what is lent.
+func (p *Pool) setLevels(levels []*flowcontrolv1.PriorityLevelConfiguration) (map[string]*Level, map[string]string) {
 	shares := 0
+	old := map[string]*Level{}
+	for _, l := range p.levels {
+		old[l.Name] = l
+		l.gone = true
+	}
 	for _, o := range levels {
 		shares += sharesOf(o)
+		if l := old[o.Name]; l != nil {
+			l.gone = false
+		}
 	}
-	old := p.levels
-	p.levels = map[string]*Level{}
+	// What is gone has its share until it is empty.
+	p.levels = slices.DeleteFunc(p.levels, func(l *Level) bool { return l.gone && l.idle() })
+	for _, l := range p.levels {
+		if l.gone {
+			shares += l.shares
+		}
+	}
+	leaving := slices.DeleteFunc(slices.Clone(p.levels), func(l *Level) bool { return !l.gone })
+	byName, ids := map[string]*Level{}, map[string]string{}
+	p.levels = nil
 	for _, o := range levels {
 		l := old[o.Name]
 		if l == nil {
-			l = &Level{Name: o.Name, pool: p}
+			l = &Level{Name: o.Name}
 		}
-		l.set(o, shares)
-		p.levels[o.Name], c.levels[o.Name], c.uids[o.Name] = l, l, string(o.UID)
+		l.set(o, p.total(), shares)
+		p.levels = append(p.levels, l)
+		byName[o.Name], ids[o.Name] = l, string(o.UID)
 	}
-	for _, s := range schemas {
-		if c.levels[s.Spec.PriorityLevelConfiguration.Name] != nil {
-			c.schemas = append(c.schemas, s)
-		}
+	p.levels = append(p.levels, leaving...)
+	p.lent, p.spare, p.waiting = 0, 0, 0
+	for _, l := range p.levels {
+		p.lent += l.borrows(l.inUse)
+		p.spare += l.lends(l.inUse)
+		p.waiting += l.waiting
 	}
-	slices.SortFunc(c.schemas, func(a, b *flowcontrolv1.FlowSchema) int {
-		return cmp.Or(cmp.Compare(a.Spec.MatchingPrecedence, b.Spec.MatchingPrecedence), strings.Compare(a.Name, b.Name))
-	})
-	p.dispatch()
-	return c
+	return byName, ids
 }
 
-func sharesOf(o *flowcontrolv1.PriorityLevelConfiguration) int {
-	if l := o.Spec.Limited; o.Spec.Type == flowcontrolv1.PriorityLevelEnablementLimited && l != nil && l.NominalConcurrencyShares != nil {
-		return int(*l.NominalConcurrencyShares)
-	}
-	return 0
-}
+// seed makes the flows' hands this process's own: nobody can choose names that share another's.
+var seed = maphash.MakeSeed()
 
-func (l *Level) set(o *flowcontrolv1.PriorityLevelConfiguration, shares int) {
-	l.Exempt = o.Spec.Type == flowcontrolv1.PriorityLevelEnablementExempt
-	lim := o.Spec.Limited
-	if l.Exempt || lim == nil {
-		return
-	}
-	l.seats = int(math.Ceil(float64(TotalSeats) * float64(sharesOf(o)) / float64(max(shares, 1))))
-	l.lendable, l.borrow = 0, -1
-	if lim.LendablePercent != nil {
-		l.lendable = l.seats * int(*lim.LendablePercent) / 100
-	}
-	if lim.BorrowingLimitPercent != nil {
-		l.borrow = l.seats * int(*lim.BorrowingLimitPercent) / 100
-	}
-	l.Reject = lim.LimitResponse.Type == flowcontrolv1.LimitResponseTypeReject
-	if q := lim.LimitResponse.Queuing; q != nil {
-		// A flow may fill the queues of its hand, all flows together all queues.
-		l.perFlow = int(q.HandSize * q.QueueLengthLimit)
-		l.most = int(q.Queues * q.QueueLengthLimit)
-	}
-}
-
-// Sort finds the place of a request; Level is nil when no schema matches.
+// Sort finds the place of a request.
 func (c *Config) Sort(r *Request) Place {
 	for _, s := range c.schemas {
-		if !matches(s, r) {
+		if !s.matches(r) {
 			continue
 		}
-		name := s.Spec.PriorityLevelConfiguration.Name
-		p := Place{Level: c.levels[name], Schema: s, LevelUID: c.uids[name], Flow: s.Name}
-		if d := s.Spec.DistinguisherMethod; d != nil {
-			switch d.Type {
-			case flowcontrolv1.FlowDistinguisherMethodByUserType:
-				p.Flow += "/" + r.User
-			case flowcontrolv1.FlowDistinguisherMethodByNamespaceType:
-				p.Flow += "/" + r.Namespace
-			}
+		h := s.nameHash
+		switch s.by {
+		case flowcontrolv1.FlowDistinguisherMethodByUserType:
+			h ^= maphash.String(seed, r.User)
+		case flowcontrolv1.FlowDistinguisherMethodByNamespaceType:
+			h ^= maphash.String(seed, r.Namespace)
 		}
-		return p
+		return Place{Schema: s, Hash: h}
 	}
 	return Place{}
-}
-
-func matches(s *flowcontrolv1.FlowSchema, r *Request) bool {
-	for i := range s.Spec.Rules {
-		rule := &s.Spec.Rules[i]
-		if slices.ContainsFunc(rule.Subjects, func(sub flowcontrolv1.Subject) bool { return isSubject(&sub, r) }) && asks(rule, r) {
-			return true
-		}
-	}
-	return false
-}
-
-func isSubject(s *flowcontrolv1.Subject, r *Request) bool {
-	switch {
-	case s.User != nil:
-		return s.User.Name == "*" || s.User.Name == r.User
-	case s.Group != nil:
-		return s.Group.Name == "*" || slices.Contains(r.Groups, s.Group.Name)
-	case s.ServiceAccount != nil:
-		ns, name, ok := strings.Cut(strings.TrimPrefix(r.User, "system:serviceaccount:"), ":")
-		return ok && strings.HasPrefix(r.User, "system:serviceaccount:") && ns == s.ServiceAccount.Namespace &&
-			(s.ServiceAccount.Name == "*" || s.ServiceAccount.Name == name)
-	}
-	return false
-}
-
-func has(list []string, v string) bool {
-	return len(list) > 0 && (list[0] == "*" || slices.Contains(list, v))
-}
-
-func asks(rule *flowcontrolv1.PolicyRulesWithSubjects, r *Request) bool {
-	if !r.Resource {
-		return slices.ContainsFunc(rule.NonResourceRules, func(n flowcontrolv1.NonResourcePolicyRule) bool {
-			return has(n.Verbs, r.Verb) && slices.ContainsFunc(n.NonResourceURLs, func(url string) bool {
-				prefix, wild := strings.CutSuffix(url, "*")
-				return url == r.Path || wild && strings.HasPrefix(r.Path, prefix)
-			})
-		})
-	}
-	return slices.ContainsFunc(rule.ResourceRules, func(n flowcontrolv1.ResourcePolicyRule) bool {
-		if !has(n.Verbs, r.Verb) || !has(n.APIGroups, r.Group) || !has(n.Resources, r.Kind) {
-			return false
-		}
-		if r.Namespace == "" {
-			return n.ClusterScope
-		}
-		return has(n.Namespaces, r.Namespace)
-	})
 }
