@@ -318,6 +318,9 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, x *exchange, 
 	switch x.accept.as {
 	case "Table":
 		t, err := tableOf(res, p.entries, meta.ResourceVersion, includeObject(r), true)
+		if err == nil {
+			err = x.showRows(t, p.entries, includeObject(r))
+		}
 		if err != nil {
 			return err
 		}
@@ -365,22 +368,21 @@ func (s *Server) writeProtoList(w http.ResponseWriter, x *exchange, res *api.Res
 	s.headers(w, x, mediaProtobuf)
 	w.Header().Set("Content-Length", strconv.Itoa(whole))
 	w.WriteHeader(http.StatusOK)
-	const chunk = 64 << 10
-	b := make([]byte, 0, min(whole, chunk+8<<10))
-	b = append(b, head...)
-	b = appendVarint(append(b, 0x0a), len(mb))
-	b = append(b, mb...)
+	out := newPieces(w)
+	out.add(head)
+	out.add(appendVarint([]byte{0x0a}, len(mb)))
+	out.add(mb)
+	var tag [11]byte
 	for _, e := range entries {
-		b = appendVarint(append(b, 0x12), len(e.raw)+len(e.suffix))
-		b = append(append(b, e.raw...), e.suffix...)
-		if len(b) >= chunk {
-			if _, err := w.Write(b); err != nil {
-				return
-			}
-			b = b[:0]
+		out.add(appendVarint(append(tag[:0], 0x12), len(e.raw)+len(e.suffix)))
+		out.add(e.raw)
+		out.add(e.suffix)
+		if out.err != nil {
+			return
 		}
 	}
-	w.Write(append(b, 0x1a, 0, 0x22, 0))
+	out.add(protoTail)
+	out.flush()
 }
 
 func varintLen(n int) int { return len(appendVarint(nil, n)) }
@@ -414,22 +416,18 @@ func (s *Server) writeJSONList(w http.ResponseWriter, r *http.Request, x *exchan
 	}
 	s.headers(w, x, mediaJSON)
 	w.WriteHeader(http.StatusOK)
-	const chunk = 64 << 10
-	b := append(make([]byte, 0, chunk+16<<10), head...)
+	out := newPieces(w)
+	out.add([]byte(head))
 	err = eachItem(entries, func(item []byte) error {
-		b = append(b, item...)
-		if len(b) < chunk {
-			return nil
-		}
-		_, err := w.Write(b)
-		b = b[:0]
-		return err
+		out.add(item)
+		return out.err
 	})
 	if err != nil {
 		// The status line is out: all that is left is to break off.
 		panic(http.ErrAbortHandler)
 	}
-	w.Write(append(b, "]}\n"...))
+	out.add([]byte("]}\n"))
+	out.flush()
 	return nil
 }
 
