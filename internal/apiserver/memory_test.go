@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -49,16 +50,10 @@ func heap() uint64 {
 
 // BenchmarkPodMemory tells what a pod costs that nobody holds: live heap, not allocations.
 func BenchmarkPodMemory(b *testing.B) {
-	s, _ := serverOn(b, mem.New())
-	c := s.Client(auth.System)
-	if _, err := client.Create(b.Context(), c, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: "default"}}); err != nil {
-		b.Fatal(err)
-	}
+	s, create := podServer(b)
 	n, before := 0, heap()
 	for b.Loop() {
-		if _, err := client.Create(b.Context(), c, usualPod(fmt.Sprintf("p-%d", n))); err != nil {
-			b.Fatal(err)
-		}
+		create(n)
 		n++
 	}
 	b.ReportMetric(float64(heap()-before)/float64(n), "heapB/pod")
@@ -68,4 +63,59 @@ func BenchmarkPodMemory(b *testing.B) {
 	}
 	b.ReportMetric(float64(stored)/float64(n), "storedB/pod")
 	runtime.KeepAlive(s)
+}
+
+// TestPodMemory is the budget: a pod that nobody looks at is its stored bytes and little more,
+// also after somebody listed them all.
+func TestPodMemory(t *testing.T) {
+	const pods, most = 3000, 7500
+	s, create := podServer(t)
+	before := heap()
+	for i := range pods {
+		create(i)
+	}
+	if n, _, err := s.Client(auth.System).List(t.Context(), all.For[*corev1.Pod](), "default", client.Selector{}); err != nil || len(n) != pods {
+		t.Fatal(len(n), err)
+	}
+	if each := (int64(heap()) - int64(before)) / pods; each > most {
+		t.Errorf("a pod costs %d bytes of heap, want %d at most", each, most)
+	}
+	runtime.KeepAlive(s)
+}
+
+func podServer(t testing.TB) (s *Server, create func(int)) {
+	s, _ = serverOn(t, mem.New())
+	c := s.Client(auth.System)
+	if _, err := client.Create(t.Context(), c, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "default", Namespace: "default"}}); err != nil {
+		t.Fatal(err)
+	}
+	return s, func(i int) {
+		if _, err := client.Create(t.Context(), c, usualPod(fmt.Sprintf("p-%d", i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Objects that are held are the same for everybody; others are made again, and equal.
+func TestDecodedObjects(t *testing.T) {
+	s, create := podServer(t)
+	create(0)
+	e := s.caches[all.For[*corev1.Pod]()].get("/registry/pods/default/p-0")
+	held := e.object().(*corev1.Pod)
+	for i := range 400 {
+		create(i + 1) // so many that nothing else keeps it
+	}
+	heap()
+	if e.object().(*corev1.Pod) != held {
+		t.Error("an object that is held was made again")
+	}
+	was := held.DeepCopy()
+	held = nil
+	heap()
+	if e.alive() != nil {
+		t.Error("an object that nobody holds is still there")
+	}
+	if again := e.object(); !equality.Semantic.DeepEqual(again, was) || again.GetResourceVersion() != was.ResourceVersion {
+		t.Errorf("made again it is another:\n%v\n%v", again, was)
+	}
 }
