@@ -81,7 +81,8 @@ func (s *Server) connectPod(w http.ResponseWriter, r *http.Request, x *exchange,
 	if pod.Spec.NodeName == "" {
 		if verb == "containerLogs" {
 			// Nothing was said yet, which is not an error for who follows.
-			return apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", pod.Name))
+			w.WriteHeader(http.StatusNoContent)
+			return nil
 		}
 		return apierrors.NewBadRequest(fmt.Sprintf("pod %s does not have a host assigned", pod.Name))
 	}
