@@ -31,9 +31,12 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/skiff-k8s/skiff/internal/api/all"
 	"github.com/skiff-k8s/skiff/internal/apiserver"
+	"github.com/skiff-k8s/skiff/internal/apiserver/flow"
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/client"
 	"github.com/skiff-k8s/skiff/internal/store"
@@ -76,14 +79,19 @@ func run(t *testing.T, file string, st store.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	done := make(chan error, 1)
+	flowCtx, stopFlow := context.WithCancel(ctx)
+	done := make(chan error, 2)
 	go func() { done <- s.Run(ctx) }()
+	go func() { done <- s.RunFlowControl(flowCtx) }()
 	t.Cleanup(func() {
+		stopFlow()
+		<-done
 		cancel()
 		<-done
 		st.Close()
 	})
 	c := s.Client(auth.System)
+	awaitFlow(ctx, t, c)
 	if _, err := client.Create(ctx, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}); err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +101,27 @@ func run(t *testing.T, file string, st store.Store) {
 	vars := map[string]string{}
 	for _, e := range parse(string(b)) {
 		e.run(t, s, vars)
+	}
+}
+
+// awaitFlow returns when the objects of flow control are there and nothing is left to do about them.
+func awaitFlow(ctx context.Context, t *testing.T, c client.Client) {
+	w, err := c.Watch(ctx, all.For[*flowcontrolv1.FlowSchema](), "", client.Selector{}, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	ready := map[string]bool{}
+	for len(ready) < len(flow.Schemas()) {
+		events, err := w.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			if o, ok := e.Object.(*flowcontrolv1.FlowSchema); ok && len(o.Status.Conditions) > 0 {
+				ready[o.Name] = true
+			}
+		}
 	}
 }
 
@@ -183,7 +212,7 @@ func (e *exchange) run(t *testing.T, h http.Handler, vars map[string]string) {
 	}
 	for _, want := range e.wantHeader {
 		k, v, _ := strings.Cut(want, ": ")
-		if !strings.Contains(strings.Join(w.Header().Values(k), "\n"), v) {
+		if !strings.Contains(strings.Join(w.Header().Values(k), "\n"), fill(v)) {
 			t.Errorf("line %d: %s %s: header %s is %q, want %q in it", e.line, e.method, e.url, k, w.Header().Values(k), v)
 		}
 	}
