@@ -80,6 +80,9 @@ func (c *Config) Complete() error {
 	if ip, err := netip.ParseAddr(c.NodeIP); err != nil || !ip.Is4() {
 		return fmt.Errorf("--node-ip %q is not an IPv4 address", c.NodeIP)
 	}
+	if netip.MustParseAddr(c.NodeIP).IsLoopback() {
+		return fmt.Errorf("--node-ip %s is a loopback address: pods and other nodes cannot reach the API server there", c.NodeIP)
+	}
 	if c.SecurePort < 1 || c.SecurePort > 65535 {
 		return fmt.Errorf("--secure-port %d is not between 1 and 65535", c.SecurePort)
 	}

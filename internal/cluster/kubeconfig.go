@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api/v1"
 	"sigs.k8s.io/yaml"
@@ -15,11 +17,21 @@ import (
 // contextName is the name of cluster, user and context in kubeconfigs.
 const contextName = "skiff"
 
+// clientAddress is where clients on this host reach the API: the node's address,
+// unless the server listens elsewhere only.
+func (c *Config) clientAddress() string {
+	host := c.NodeIP
+	if ip := net.ParseIP(c.BindAddress); ip != nil && !ip.IsUnspecified() {
+		host = c.BindAddress
+	}
+	return net.JoinHostPort(host, strconv.Itoa(c.SecurePort))
+}
+
 func (c *Config) kubeconfig(p *pki) *clientcmdapi.Config {
 	return &clientcmdapi.Config{
 		APIVersion: "v1", Kind: "Config", CurrentContext: contextName,
 		Clusters: []clientcmdapi.NamedCluster{{Name: contextName, Cluster: clientcmdapi.Cluster{
-			Server: fmt.Sprintf("https://%s:%d", c.NodeIP, c.SecurePort), CertificateAuthorityData: p.caPEM}}},
+			Server: "https://" + c.clientAddress(), CertificateAuthorityData: p.caPEM}}},
 		AuthInfos: []clientcmdapi.NamedAuthInfo{{Name: contextName, AuthInfo: clientcmdapi.AuthInfo{
 			ClientCertificateData: p.adminCert, ClientKeyData: p.adminKey}}},
 		Contexts: []clientcmdapi.NamedContext{{Name: contextName, Context: clientcmdapi.Context{Cluster: contextName, AuthInfo: contextName}}},
@@ -69,7 +81,7 @@ func (c *Config) MergeKubeconfig() (file string, err error) {
 // UnmergeKubeconfig takes the context out again, if it is the one of this instance.
 func (c *Config) UnmergeKubeconfig() error {
 	_, err := editKubeconfig(func(k *clientcmdapi.Config) bool {
-		server := fmt.Sprintf("https://%s:%d", c.NodeIP, c.SecurePort)
+		server := "https://" + c.clientAddress()
 		mine := slices.ContainsFunc(k.Clusters, func(n clientcmdapi.NamedCluster) bool {
 			return n.Name == contextName && n.Cluster.Server == server
 		})

@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 )
@@ -61,18 +60,8 @@ func Start(dir string) (*Server, error) {
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
 	data := filepath.Join(dir, "data")
-	s := &Server{Kubeconfig: filepath.Join(dir, "kubeconfig"), Data: data, dir: dir, port: port}
+	s := &Server{Kubeconfig: filepath.Join(data, "admin.kubeconfig"), Data: data, dir: dir, port: port}
 	if err := s.Again(); err != nil {
-		return nil, err
-	}
-	admin, err := os.ReadFile(s.admin())
-	if err != nil {
-		s.Kill()
-		return nil, err
-	}
-	local := strings.ReplaceAll(string(admin), "//"+nodeIP+":", "//127.0.0.1:")
-	if err := os.WriteFile(s.Kubeconfig, []byte(local), 0o600); err != nil {
-		s.Kill()
 		return nil, err
 	}
 	return s, nil
@@ -116,7 +105,7 @@ func (s *Server) ready() error {
 	for {
 		if r, err := c.Get("https://127.0.0.1:" + strconv.Itoa(s.port) + "/readyz"); err == nil {
 			r.Body.Close()
-			if _, err := os.Stat(s.admin()); err == nil && r.StatusCode == http.StatusOK {
+			if _, err := os.Stat(s.Kubeconfig); err == nil && r.StatusCode == http.StatusOK {
 				return nil
 			}
 		}
@@ -146,8 +135,6 @@ func (s *Server) signal(sig syscall.Signal) {
 		<-s.ended
 	}
 }
-
-func (s *Server) admin() string { return filepath.Join(s.Data, "admin.kubeconfig") }
 
 func (s *Server) logFile() string { return filepath.Join(s.dir, "skiff.log") }
 
