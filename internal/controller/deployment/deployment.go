@@ -4,7 +4,7 @@
 //
 // A step works on copies of the Deployment and its ReplicaSets (rollout), and
 // what it changed in them becomes the plan. Read this file, then step.go, and
-// from there rolling.go, recreate.go, scale.go, revision.go and status.go.
+// from there rolling.go, recreate.go, scale.go, revision.go, rollback.go and status.go.
 package deployment
 
 import (

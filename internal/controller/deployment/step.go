@@ -59,6 +59,9 @@ func Step(v controller.View, k controller.Key) (controller.Plan, error) {
 	if len(adopt) > 0 {
 		return controller.Plan{Do: adopt}, nil
 	}
+	if r.wantsRollback() {
+		return controller.Plan{Do: r.rollBack()}, nil
+	}
 	if err := r.advance(); err != nil {
 		return controller.Plan{}, err
 	}
