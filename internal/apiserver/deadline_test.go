@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -171,4 +172,36 @@ func TestBrokenOff(t *testing.T) {
 	if w.Header().Get("Content-Encoding") != "gzip" || w.Body.Len() > 100 {
 		t.Errorf("%v %d", w.Header(), w.Body.Len())
 	}
+}
+
+// endedWriter is a response that must not be touched any more.
+type endedWriter struct {
+	http.ResponseWriter
+	ended   atomic.Bool
+	touched atomic.Bool
+}
+
+func (f *endedWriter) SetWriteDeadline(time.Time) error {
+	if f.ended.Load() {
+		f.touched.Store(true)
+	}
+	return nil
+}
+
+// A client may stall at the very moment at which its watch ends.
+func TestStallEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for range 200 {
+			f := &endedWriter{ResponseWriter: httptest.NewRecorder()}
+			var s stall
+			s.begin(http.NewResponseController(f))
+			time.Sleep(stallTime) // both wake at the same time
+			s.end()
+			f.ended.Store(true)
+			synctest.Wait()
+			if f.touched.Load() {
+				t.Fatal("touched after its end")
+			}
+		}
+	})
 }

@@ -20,9 +20,6 @@ import (
 // bookmarkEvery is how often an idle watch that asked for bookmarks gets one.
 const bookmarkEvery = time.Minute
 
-// stallTime is how long a client may leave what was sent to it unread.
-const stallTime = 30 * time.Second
-
 // serveWatch streams events until the client or its time is up.
 func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
 	q := r.URL.Query()
@@ -41,10 +38,10 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	st := &stream{s: s, w: w, x: x, res: res, include: includeObject(r), flush: http.NewResponseController(w), end: time.NewTimer(o.timeout)}
 	defer st.end.Stop()
 	st.count = s.eventCount(x)
-	st.stall = time.AfterFunc(stallTime, st.cutOff)
-	defer st.stall.Stop()
+	st.stall.begin(st.flush)
+	defer st.stall.end()
 	st.begin()
-	st.stall.Stop()
+	st.stall.rest()
 	wt, err := s.beginWatch(r.Context(), st, c, &o)
 	if err != nil {
 		st.fail(err)
@@ -103,7 +100,7 @@ type stream struct {
 	buf     []byte
 	headed  bool // the heads of a table are out
 	end     *time.Timer
-	stall   *time.Timer // runs while something is being sent
+	stall   stall
 	count   eventCount
 }
 
@@ -180,18 +177,13 @@ func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
 	}
 }
 
-// cutOff ends the connection, or the stream of it, of a client that does not read:
-// what is being sent fails at once. So such a client holds no more than one piece.
-func (st *stream) cutOff() { st.flush.SetWriteDeadline(time.Unix(1, 0)) }
-
 // send writes out what was gathered.
 func (st *stream) send() error {
 	if len(st.buf) == 0 {
 		return nil
 	}
-	// A timer of our own costs a fraction of a deadline set anew for each event.
-	st.stall.Reset(stallTime)
-	defer st.stall.Stop()
+	st.stall.watch()
+	defer st.stall.rest()
 	_, err := st.w.Write(st.buf)
 	st.buf = st.buf[:0]
 	if cap(st.buf) > 1<<20 {
