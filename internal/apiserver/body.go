@@ -62,7 +62,11 @@ func readBody(r *http.Request) ([]byte, error) {
 	// Senders of a byte a minute must not hold a request open. Errors only mean
 	// that this connection knows no deadlines.
 	x := exchangeOf(r)
-	x.readBy(time.Now().Add(bodyTimeout))
+	by := x.deadline
+	if by.IsZero() {
+		by = time.Now().Add(bodyTimeout)
+	}
+	x.readBy(by)
 	b, err := readUpTo(r.Body, max(0, r.ContentLength), maxBody+1)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):

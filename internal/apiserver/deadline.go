@@ -66,8 +66,15 @@ func (s *Server) stageDeadline(w http.ResponseWriter, r *http.Request, x *exchan
 // timedOut turns what a handler made of the end of its time into what clients know.
 func timedOut(r *http.Request, err error) error {
 	var status apierrors.APIStatus
-	if r.Context().Err() != context.DeadlineExceeded || errors.As(err, &status) {
+	if errors.As(err, &status) {
 		return err
 	}
-	return apierrors.NewTimeoutError("request did not complete within the allotted timeout", 0)
+	switch r.Context().Err() {
+	case context.DeadlineExceeded:
+		return apierrors.NewTimeoutError("request did not complete within the allotted timeout", 0)
+	case context.Canceled:
+		// Nobody reads the answer, and it is nothing to log.
+		return apierrors.NewInternalError(err)
+	}
+	return err
 }

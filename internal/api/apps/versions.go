@@ -20,8 +20,8 @@ import (
 // labels and selectors come from the pod template, updates are more careful, and
 // history is kept longer or shorter. What they have and apps/v1 has not is kept in annotations.
 const (
-	annotationRollback   = "deprecated.deployment.rollback.rollbackTo"
-	annotationGeneration = "deprecated.daemonset.template.generation"
+	annotationRollback   = appsv1.DeprecatedRollbackTo
+	annotationGeneration = appsv1.DeprecatedTemplateGeneration
 )
 
 // fromTemplate gives an object the labels and the selector that its pods have.
