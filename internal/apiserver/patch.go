@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/mergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -46,7 +45,10 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		}
 		strict, err := kjson.UnmarshalStrict(after, next)
 		if err != nil {
-			return nil, apierrors.NewInvalid(t.res.GVK.GroupKind(), t.name, field.ErrorList{field.Invalid(field.NewPath("patch"), shownPatch(t.res, data), err.Error())})
+			return nil, unfit(t, pt, data, after, err)
+		}
+		if err := sameKind(t, pt, data, after, next); err != nil {
+			return nil, err
 		}
 		if err := judge(append(repeated[:len(repeated):len(repeated)], strict...), t.gvk(), fv, t.warn); err != nil {
 			return nil, err
@@ -67,14 +69,6 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		}
 		return next, nil
 	})
-}
-
-// shownPatch is a patch as errors quote it: what is in Secrets is shown nowhere.
-func shownPatch(r *api.Resource, data []byte) string {
-	if r.GVR.Resource == "secrets" {
-		return "<redacted>"
-	}
-	return string(data)
 }
 
 // repeatedFields finds fields that are in the patch twice, where somebody wants to know.

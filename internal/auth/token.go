@@ -35,6 +35,7 @@ type BoundObject struct {
 // Claims is what a token says.
 type Claims struct {
 	jwt.Claims
+	Audience   audience `json:"aud,omitempty"`
 	Kubernetes struct {
 		Namespace      string       `json:"namespace,omitempty"`
 		ServiceAccount BoundObject  `json:"serviceaccount"`
@@ -43,6 +44,12 @@ type Claims struct {
 		Node           *BoundObject `json:"node,omitempty"`
 	} `json:"kubernetes.io"`
 }
+
+// audience is a list even if there is one: go-jose would write a bare string, which
+// readers of Kubernetes' tokens do not all expect.
+type audience []string
+
+func (a *audience) UnmarshalJSON(b []byte) error { return (*jwt.Audience)(a).UnmarshalJSON(b) }
 
 // NewIssuer signs with an ECDSA P-256 key.
 func NewIssuer(url string, key *ecdsa.PrivateKey, now func() time.Time) (*Issuer, error) {
@@ -94,7 +101,7 @@ func (i *Issuer) Verify(token string, audiences ...string) (*Claims, error) {
 	if err := c.ValidateWithLeeway(jwt.Expected{Issuer: i.URL, Time: i.Now()}, time.Second); err != nil {
 		return nil, fmt.Errorf("invalid bearer token: %w", err)
 	}
-	if !slices.ContainsFunc(audiences, func(a string) bool { return c.Audience.Contains(a) }) {
+	if !slices.ContainsFunc(audiences, func(a string) bool { return slices.Contains(c.Audience, a) }) {
 		return nil, errors.New("invalid bearer token: audience does not match")
 	}
 	return &c, nil

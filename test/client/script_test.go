@@ -56,6 +56,8 @@ func TestScripts(t *testing.T) {
 func runScripts(t *testing.T, folder, name, bin string) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("testdata", folder),
+		// Left to itself testscript leaves a directory behind when only some scripts are run.
+		WorkdirRoot: t.TempDir(),
 		// A client that waits for somebody fails, not the whole run.
 		Deadline: time.Now().Add(4 * time.Minute),
 		Setup: func(e *testscript.Env) error {
