@@ -246,7 +246,14 @@ func (k *Kind[T]) eraseStatus(r *Resource, cast func(Object) *T) {
 	if s == nil {
 		return
 	}
-	r.Status = &ResourceStatus{Carry: func(dst, src Object) { s.carry(cast(dst), cast(src)) }}
+	r.Status = &ResourceStatus{
+		Carry: func(dst, src Object) { s.carry(cast(dst), cast(src)) },
+		Over: func(old, next Object) Object {
+			c := *cast(old)
+			s.carry(&c, cast(next))
+			return any(&c).(Object)
+		},
+	}
 	if s.Validate != nil {
 		r.Status.Validate = func(next, old Object) field.ErrorList { return s.Validate(cast(next), cast(old)) }
 	}

@@ -27,7 +27,7 @@ type Resource struct {
 	Categories []string
 	Namespaced bool
 	Storage    string
-	Type       reflect.Type // the struct; nil for custom resources
+	Type       reflect.Type // the struct; nil for custom kinds
 	Verbs      []string
 	Virtual    bool
 	Lazy       bool
@@ -57,11 +57,49 @@ type Resource struct {
 	Columns []ResourceColumn
 	Fields  map[string]func(Object) string
 	Indexes map[string]func(Object) []string
+
+	// Custom is what there is to know of a kind that a definition made; nil for built-in kinds.
+	Custom *Custom
+}
+
+// Custom belongs to a kind whose objects have no Go type (they are unstructured). Each
+// served version has a row of its own; all of them show the same stored objects.
+type Custom struct {
+	Definition string    // the name of the CustomResourceDefinition
+	Main       *Resource // the row of the version that is stored
+	Stored     bool      // this is it
+	Served     bool      // clients can ask for this version
+	// Read brings what a client sent into shape: metadata, defaults, and without what the
+	// schema does not know, which it returns.
+	Read func(Object) (unknown []string, err error)
+	// Take does the same to what comes from the store, where nothing is wrong with it.
+	Take func(Object) error
+	// Convert is an object in another version of the kind. The object may be used up.
+	Convert func(o Object, version string) (Object, error)
+	// Remote conversions ask somebody outside, and take their time.
+	Remote bool
+	// Loose kinds keep what the schema does not know (preserveUnknownFields of old definitions).
+	Loose bool
+	// Schema is what documents tell of the kind, as OpenAPI v3 in JSON; nil: nothing is known.
+	Schema func() []byte
+}
+
+// Main is the row under which the objects of the kind are known to those whom versions do not matter.
+func (r *Resource) Main() *Resource {
+	if r.Custom != nil {
+		return r.Custom.Main
+	}
+	return r
 }
 
 // ResourceStatus is the status subresource of a row.
 type ResourceStatus struct {
-	Carry    func(dst, src Object)
+	// Over is old with the status of next, and shares all else with old: what is told of
+	// metadata after that replaces fields, and changes nothing below them.
+	Over func(old, next Object) Object
+	Carry func(dst, src Object)
+	// Only says that an update of the status leaves all metadata alone.
+	Only     bool
 	Validate func(next, old Object) field.ErrorList
 	Prepare  func(next, old Object)
 }

@@ -38,7 +38,7 @@ func namespaceRow() *api.Resource { return all.For[*corev1.Namespace]() }
 
 func (a *serviceAllocator) init(s *Server) {
 	a.s = s
-	a.services = s.caches[all.For[*corev1.Service]()]
+	a.services = s.cache(all.For[*corev1.Service]())
 	a.promised = map[string]struct{}{}
 	cidr := s.ServiceCIDR
 	if cidr == nil {
@@ -198,7 +198,7 @@ func (a *serviceAllocator) drop(was *corev1.Service, txn *store.Txn) {
 	}
 	r := all.For[*networkingv1.IPAddress]()
 	key := r.Key("", was.Spec.ClusterIP)
-	if a.s.caches[r].get(key) != nil {
+	if a.s.cache(r).get(key) != nil {
 		txn.Then = append(txn.Then, store.Op{Key: key, Delete: true})
 	}
 }

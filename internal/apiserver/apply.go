@@ -32,10 +32,13 @@ func (s *Server) apply(ctx context.Context, t target, data []byte, force bool, f
 		return e, false, err
 	}
 	t.applied = true
-	k := kindFor(t.res, t.sub)
+	k, err := s.kindFor(t.res, t.sub)
+	if err != nil {
+		return nil, false, err
+	}
 	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: t.sub}
 	for range attempts {
-		if s.caches[t.res].get(t.key()) != nil || t.sub != "" {
+		if s.cache(t.res).get(t.key()) != nil || t.sub != "" {
 			e, err := s.update(ctx, t, config.GetUID(), func(old api.Object) (api.Object, error) {
 				return s.applied(&t, old, config, k, w, force)
 			})
@@ -90,13 +93,25 @@ func applyError(err error) error {
 }
 
 // kindFor tells the field manager about a kind and what its subresource may not set.
-func kindFor(r *api.Resource, sub string) managedfields.Kind {
+func (s *Server) kindFor(r *api.Resource, sub string) (managedfields.Kind, error) {
 	k := managedfields.Kind{GVK: r.GVK, New: func() runtime.Object { return r.New() }}
 	if r.Default != nil {
 		k.Default = func(o runtime.Object) { r.Default(o.(api.Object)) }
 	}
 	k.Ignored = ignored(r, sub)
-	return k
+	if r.Custom == nil {
+		return k, nil
+	}
+	c := s.cache(r)
+	if c == nil {
+		return k, pathNotFound()
+	}
+	t, err := c.types.of(r)
+	if err != nil {
+		return k, apierrors.NewInternalError(err)
+	}
+	k.Type, k.ID = &t, r
+	return k, nil
 }
 
 // appliedConfiguration reads the body of an apply.
@@ -119,8 +134,10 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 		}
 		j = lax
 	}
-	if err := checkQuantities(j, t.res.New()); err != nil {
-		return nil, err
+	if t.res.Type != nil {
+		if err := checkQuantities(j, t.res.New()); err != nil {
+			return nil, err
+		}
 	}
 	if err := unmarshalUnstructured(j, u); err != nil {
 		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
@@ -171,7 +188,7 @@ func (s *Server) applyScale(ctx context.Context, t target, config *unstructured.
 	var entries []metav1.ManagedFieldsEntry
 	t.adjust = func(next api.Object) { next.SetManagedFields(entries) }
 	return s.updateScale(ctx, t, func(have *scaleObject) error {
-		old := s.caches[t.res].get(t.key())
+		old := s.cache(t.res).get(t.key())
 		if old == nil {
 			return t.notFound()
 		}

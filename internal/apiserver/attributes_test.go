@@ -86,7 +86,7 @@ func (w *world) fill(t testing.TB) {
 }
 
 func (w *world) put(t testing.TB, r *api.Resource, ns, name string) {
-	if w.s.caches[r].get(r.Key(ns, name)) != nil {
+	if w.s.cache(r).get(r.Key(ns, name)) != nil {
 		return
 	}
 	o := r.New()
@@ -106,7 +106,7 @@ func (w *world) put(t testing.TB, r *api.Resource, ns, name string) {
 // state is every object by where it is, with its revision.
 func (w *world) state() map[string]int64 {
 	out := map[string]int64{}
-	for r, c := range w.s.caches {
+	for r, c := range w.s.kinds.Load().caches {
 		scan(c.snapshot(), &selector{prefix: "/registry/" + r.Storage + "/"}, "", func(e *entry) bool {
 			out[where(r, e.object().GetNamespace(), e.object().GetName())] = e.rev
 			return true

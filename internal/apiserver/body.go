@@ -125,29 +125,9 @@ func decodeBody(media string, b []byte, gvk schema.GroupVersionKind, into any, f
 	if media == mediaProtobuf {
 		return decodeProtobuf(b, gvk, into)
 	}
-	var strict []error
-	if media == mediaCBOR {
-		j, err := cborToJSON(b)
-		if err != nil {
-			return unrecognized(gvk, err, b)
-		}
-		b = j
-	}
-	if media == mediaYAML {
-		if err := checkAliases(b); err != nil {
-			return err
-		}
-		j, err := yaml.YAMLToJSONStrict(b)
-		if err != nil {
-			// Duplicate keys are what the strict reading adds; what else is wrong is wrong without it too.
-			lax, laxErr := yaml.YAMLToJSON(b)
-			if laxErr != nil {
-				return unrecognized(gvk, fmt.Errorf("error converting YAML to JSON: %w", laxErr), b)
-			}
-			strict = append(strict, err)
-			j = lax
-		}
-		b = j
+	b, strict, err := jsonBody(media, b, gvk)
+	if err != nil {
+		return err
 	}
 	have, err := kindOf(b)
 	if err != nil {
@@ -164,6 +144,31 @@ func decodeBody(media string, b []byte, gvk schema.GroupVersionKind, into any, f
 		return cannotBeHandled(gvk, err)
 	}
 	return judge(append(strict, more...), gvk, fv, warn)
+}
+
+// jsonBody is a body as JSON, with what is wrong with it for the strict.
+func jsonBody(media string, b []byte, gvk schema.GroupVersionKind) (j []byte, strict []error, err error) {
+	switch media {
+	case mediaCBOR:
+		if j, err = cborToJSON(b); err != nil {
+			return nil, nil, unrecognized(gvk, err, b)
+		}
+		return j, nil, nil
+	case mediaYAML:
+		if err := checkAliases(b); err != nil {
+			return nil, nil, err
+		}
+		if j, err = yaml.YAMLToJSONStrict(b); err == nil {
+			return j, nil, nil
+		}
+		// Duplicate keys are what the strict reading adds; what else is wrong is wrong without it too.
+		lax, laxErr := yaml.YAMLToJSON(b)
+		if laxErr != nil {
+			return nil, nil, unrecognized(gvk, fmt.Errorf("error converting YAML to JSON: %w", laxErr), b)
+		}
+		return lax, []error{err}, nil
+	}
+	return b, nil, nil
 }
 
 // judge applies the field validation to what strict decoding found.
@@ -218,7 +223,10 @@ func kindOf(b []byte) (schema.GroupVersionKind, error) {
 }
 
 // checkKind accepts what is left out and refuses what is something else.
-func checkKind(have, want schema.GroupVersionKind) error {
+func checkKind(have, want schema.GroupVersionKind) error { return checkKindOf(have, want, known) }
+
+// checkKindOf is checkKind with who knows which kinds there are.
+func checkKindOf(have, want schema.GroupVersionKind, known func(schema.GroupVersionKind) bool) error {
 	if have.Kind == "" {
 		have.Kind = want.Kind
 	}
@@ -314,6 +322,11 @@ func decodeDeleteOptions(r *http.Request) (metav1.DeleteOptions, error) {
 
 func unmarshalUnstructured(b []byte, u *unstructured.Unstructured) error {
 	return kjson.UnmarshalCaseSensitivePreserveInts(b, &u.Object)
+}
+
+// unmarshalStrict tells of repeated fields as well.
+func unmarshalStrict(b []byte, u *unstructured.Unstructured) (strict []error, err error) {
+	return kjson.UnmarshalStrict(b, &u.Object)
 }
 
 // known tells whether any group version has a kind of that name.

@@ -22,8 +22,10 @@ import (
 //     its client. One whose place was trimmed, or that begins before, reads the store's
 //     history until it meets the events again (history.go), and fails only when that is gone.
 type cache struct {
-	res  *api.Resource
-	feed *feed
+	res      *api.Resource
+	feed     *feed
+	versions []*cache // of a custom kind: the same objects in its other versions
+	types    typesOf  // of a custom kind
 
 	changes atomic.Int64 // how often it changed
 
@@ -38,6 +40,7 @@ type cache struct {
 	first    int64
 	base     int64
 	watchers watchers
+	retired  bool // another one is in its place, or the kind is gone
 }
 
 // change is one write as watchers see it: what is there now (nil: nothing) and what was before.
@@ -80,7 +83,11 @@ func newCache(r *api.Resource) *cache {
 	return c
 }
 
+// get finds an entry. There are none in a cache that is not there.
 func (c *cache) get(key string) *entry {
+	if c == nil {
+		return nil
+	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.byKey[key]
@@ -150,6 +157,14 @@ func (c *cache) apply(rev int64, writes []write) {
 		c.watchers.wake(ch, seq)
 	}
 	c.trim()
+}
+
+// retire ends the watches: who comes back finds what is there now.
+func (c *cache) retire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.retired = true
+	c.watchers.each(func(w *watcher) { w.wake(none, 0) })
 }
 
 // trim forgets the oldest events, whole transactions.

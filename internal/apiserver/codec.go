@@ -127,6 +127,16 @@ func decodeStored(r *api.Resource, value []byte) (o api.Object, raw []byte, err 
 		if err := kjson.UnmarshalCaseSensitivePreserveInts(value, o); err != nil {
 			return nil, nil, fmt.Errorf("decode %s: %w", r.GVR.Resource, err)
 		}
+		if c := r.Custom; c != nil && o.GetObjectKind().GroupVersionKind().Version != r.GVK.Version {
+			if o, err = c.Convert(o, r.GVK.Version); err != nil {
+				return nil, nil, err
+			}
+		}
+		if r.Custom != nil {
+			if err = r.Custom.Take(o); err != nil {
+				return nil, nil, err
+			}
+		}
 		return o, nil, nil
 	}
 	_, raw, err = open(value)

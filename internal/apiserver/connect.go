@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/all"
@@ -209,10 +210,25 @@ func (s *Server) proxyService(w http.ResponseWriter, r *http.Request, x *exchang
 	if !ok {
 		return apierrors.NewBadRequest(fmt.Sprintf("invalid service request %q", x.name))
 	}
-	l := s.Client(auth.System)
-	svc, err := client.Get[*corev1.Service](r.Context(), l, x.ns, name)
+	address, err := s.endpointOf(r.Context(), x.ns, name, port)
 	if err != nil {
 		return err
+	}
+	return s.proxyTo(w, r, x, scheme, address)
+}
+
+// resolve finds where a webhook's service is.
+func (s *Server) resolve(ctx context.Context, ns, name string, port int32) (string, error) {
+	return s.endpointOf(ctx, ns, name, strconv.Itoa(int(port)))
+}
+
+// endpointOf is the address of an endpoint that is ready behind a port of a service,
+// which is named, numbered, or the only one.
+func (s *Server) endpointOf(ctx context.Context, ns, name, port string) (string, error) {
+	l := s.Client(auth.System)
+	svc, err := client.Get[*corev1.Service](ctx, l, ns, name)
+	if err != nil {
+		return "", err
 	}
 	portName, found := "", false
 	for _, p := range svc.Spec.Ports {
@@ -222,29 +238,26 @@ func (s *Server) proxyService(w http.ResponseWriter, r *http.Request, x *exchang
 		}
 	}
 	if !found {
-		return apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %q found for service %q", port, name))
+		return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no service port %q found for service %q", port, name))
 	}
-	slices, _, err := l.List(r.Context(), sliceRow(), x.ns, client.Selector{})
+	slices, _, err := l.List(ctx, sliceRow(), ns, client.Selector{Labels: labels.SelectorFromSet(labels.Set{discoveryv1.LabelServiceName: name})})
 	if err != nil {
-		return err
+		return "", err
 	}
 	for _, o := range slices {
 		sl := o.(*discoveryv1.EndpointSlice)
-		if sl.Labels[discoveryv1.LabelServiceName] != name {
-			continue
-		}
 		for _, p := range sl.Ports {
 			if p.Port == nil || p.Name == nil && portName != "" || p.Name != nil && *p.Name != portName {
 				continue
 			}
 			for _, ep := range sl.Endpoints {
 				if (ep.Conditions.Ready == nil || *ep.Conditions.Ready) && len(ep.Addresses) > 0 {
-					return s.proxyTo(w, r, x, scheme, net.JoinHostPort(ep.Addresses[0], strconv.Itoa(int(*p.Port))))
+					return net.JoinHostPort(ep.Addresses[0], strconv.Itoa(int(*p.Port))), nil
 				}
 			}
 		}
 	}
-	return apierrors.NewServiceUnavailable(fmt.Sprintf("no endpoints available for service %q", name))
+	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no endpoints available for service %q", name))
 }
 
 // kubeletPort is the one port of a node that may be asked for.

@@ -97,7 +97,7 @@ func TestDeafWatcher(t *testing.T) {
 			t.Fatal(res, err)
 		}
 		synctest.Wait()
-		c := b.caches[all.For[*corev1.ConfigMap]()]
+		c := b.cache(all.For[*corev1.ConfigMap]())
 		if n := c.watching(); n != 1 {
 			t.Fatalf("%d watchers", n)
 		}

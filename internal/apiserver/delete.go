@@ -7,10 +7,12 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/apiextensions"
 	"github.com/skiff-k8s/skiff/internal/apiserver/admission"
 	"github.com/skiff-k8s/skiff/internal/store"
 )
@@ -19,7 +21,7 @@ import (
 // grace period. gone tells which.
 func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (e *entry, gone bool, err error) {
 	for range attempts {
-		cur := s.caches[t.res].get(t.key())
+		cur := s.cache(t.res).get(t.key())
 		if cur == nil {
 			return nil, false, t.notFound()
 		}
@@ -68,6 +70,9 @@ func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (
 // it goes at once, the object itself when nothing changes.
 func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions) api.Object {
 	finalizers := deletionFinalizers(old.GetFinalizers(), o, t.orphans())
+	if _, ok := old.(*apiextensionsv1.CustomResourceDefinition); ok && old.GetDeletionTimestamp() == nil && !slices.Contains(finalizers, apiextensionsv1.CustomResourceCleanupFinalizer) {
+		finalizers = append(slices.Clip(finalizers), apiextensionsv1.CustomResourceCleanupFinalizer)
+	}
 	var grace int64
 	if t.res.Graceful != nil {
 		grace = t.res.Graceful(old)
@@ -107,8 +112,13 @@ func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions)
 	if old.GetDeletionTimestamp() == nil && next.GetGeneration() > 0 {
 		next.SetGeneration(next.GetGeneration() + 1)
 	}
-	if ns, ok := next.(*corev1.Namespace); ok {
-		ns.Status.Phase = corev1.NamespaceTerminating
+	switch o := next.(type) {
+	case *corev1.Namespace:
+		o.Status.Phase = corev1.NamespaceTerminating
+	case *apiextensionsv1.CustomResourceDefinition:
+		if old.GetDeletionTimestamp() == nil {
+			apiextensions.MarkDeleted(o, s.now())
+		}
 	}
 	return next
 }

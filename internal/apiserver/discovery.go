@@ -40,12 +40,12 @@ func (s *Server) groupVersions() (groups []string, versions map[string][]string)
 			versions[g] = append(versions[g], v)
 		}
 	}
-	for _, r := range s.rows {
+	for _, r := range s.kinds.Load().rows {
 		add(r.GVR)
 	}
 	// Other versions come after the stored ones, current ones first: clients take the first that they know.
 	var old []schema.GroupVersionResource
-	for _, r := range s.rows {
+	for _, r := range s.kinds.Load().rows {
 		for _, v := range r.Versions {
 			if v.Current {
 				add(v.GVR)
@@ -62,7 +62,7 @@ func (s *Server) groupVersions() (groups []string, versions map[string][]string)
 
 // servedIn are the resources of a group version.
 func (s *Server) servedIn(gv schema.GroupVersion) (out []*served) {
-	for _, r := range s.rows {
+	for _, r := range s.kinds.Load().rows {
 		if r.GVR.GroupVersion() == gv {
 			out = append(out, servedOf(r))
 		}
@@ -87,7 +87,7 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, x *excha
 	var err error
 	x.accept, err = negotiate(r, func(as, group, version string) bool {
 		return aggregated && as == "APIGroupDiscoveryList" && group == "apidiscovery.k8s.io" && (version == "v2" || version == "v2beta1")
-	})
+	}, true)
 	if err != nil {
 		return err
 	}

@@ -55,6 +55,24 @@ func outOf(m map[string]map[*watcher]struct{}, k string, w *watcher) {
 	}
 }
 
+// each calls f for all of them.
+func (ws *watchers) each(f func(*watcher)) {
+	tell := func(set map[*watcher]struct{}) {
+		for w := range set {
+			f(w)
+		}
+	}
+	tell(ws.others)
+	for _, set := range ws.byKey {
+		tell(set)
+	}
+	for _, values := range ws.byExact {
+		for _, set := range values {
+			tell(set)
+		}
+	}
+}
+
 // wake tells those that a change may concern. cache.mu is held for writing.
 func (ws *watchers) wake(ch *change, seq int64) {
 	tell := func(set map[*watcher]struct{}) {

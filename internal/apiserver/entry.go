@@ -3,12 +3,16 @@ package apiserver
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strconv"
 	"sync/atomic"
 	"unique"
 	"unsafe"
 	"weak"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	kjson "sigs.k8s.io/json"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -38,7 +42,7 @@ type entry struct {
 // decoded leads to an entry's object while anybody else holds it.
 type decoded struct {
 	weak weak.Pointer[byte]
-	held api.Object // of kinds that have no Go type of their own: these stay
+	held api.Object // what is costly to make again stays: somebody outside converted it
 }
 
 // newEntry encodes an object that is about to be written. The object is the
@@ -51,7 +55,7 @@ func newEntry(r *api.Resource, key string, o api.Object) (*entry, error) {
 	if m, ok := any(o).(protoMessage); ok && r.Type != nil {
 		e.value, e.raw, err = envelope(r.GVK, m)
 	} else {
-		e.value, err = json.Marshal(o)
+		e.value, err = customValue(r, o)
 	}
 	e.describe(o)
 	e.keep(o)
@@ -70,6 +74,15 @@ func (e *entry) publish(rev int64) {
 // readEntry is the entry of a stored value.
 func readEntry(r *api.Resource, key string, value []byte, rev int64) (*entry, error) {
 	e := &entry{res: r, key: key, value: value, rev: rev, suffix: versionField(rev)}
+	if r.Custom != nil && r.Custom.Remote {
+		// Whoever wants the object has it converted, not the feed. Versions have their labels in common.
+		o := r.New()
+		if err := kjson.UnmarshalCaseSensitivePreserveInts(value, o); err != nil {
+			return nil, fmt.Errorf("decode %s: %w", r.GVR.Resource, err)
+		}
+		e.describe(o)
+		return e, nil
+	}
 	o, raw, err := e.decode()
 	if err != nil {
 		return nil, err
@@ -78,6 +91,18 @@ func readEntry(r *api.Resource, key string, value []byte, rev int64) (*entry, er
 	e.describe(o)
 	e.keep(o)
 	return e, nil
+}
+
+// customValue is the stored form of an object that has no Go type: JSON in the stored version.
+func customValue(r *api.Resource, o api.Object) ([]byte, error) {
+	if r.Custom != nil && !r.Custom.Stored {
+		var err error
+		if o, err = r.Custom.Convert(o.DeepCopyObject().(api.Object), r.Custom.Main.GVK.Version); err != nil {
+			return nil, err
+		}
+		o.SetResourceVersion("")
+	}
+	return json.Marshal(o)
 }
 
 // at is the entry under another revision: a state that was last seen then.
@@ -93,10 +118,30 @@ func (e *entry) object() api.Object {
 	}
 	o, _, err := e.decode()
 	if err != nil {
-		// It was encoded here, or decoded before: these bytes cannot fail to decode.
-		panic(err)
+		// It was encoded here, or decoded before: these bytes cannot fail to decode. What can
+		// fail is a conversion by somebody outside.
+		panic(&unconverted{err})
 	}
 	return e.keep(o)
+}
+
+// unconverted is what object panics with when an object cannot be had in the version that is
+// wanted. Nearly every reader of objects reads kinds with one version, or with conversions that
+// cannot fail: those few whom it concerns recover (pipeline.go, local.go).
+type unconverted struct{ err error }
+
+func (u *unconverted) Error() string { return u.err.Error() }
+func (u *unconverted) Unwrap() error { return u.err }
+
+// recoverUnconverted makes an error of the panic.
+func recoverUnconverted(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case *unconverted:
+		*err = p.err
+	default:
+		panic(p)
+	}
 }
 
 // alive is the object if somebody holds it.
@@ -109,6 +154,9 @@ func (e *entry) alive() api.Object {
 		return d.held
 	}
 	if p := d.weak.Value(); p != nil {
+		if e.res.Type == nil {
+			return (*unstructured.Unstructured)(unsafe.Pointer(p))
+		}
 		return reflect.NewAt(e.res.Type, unsafe.Pointer(p)).Interface().(api.Object)
 	}
 	return nil
@@ -117,8 +165,10 @@ func (e *entry) alive() api.Object {
 // keep makes an object the entry's, unless it has one by now, and returns the entry's.
 func (e *entry) keep(o api.Object) api.Object {
 	d := &decoded{}
-	if t := reflect.TypeOf(o); e.res.Type != nil && t.Kind() == reflect.Pointer && t.Elem() == e.res.Type {
-		// The type is known, so the pointer alone leads back to the object.
+	// The type is known, so the pointer alone leads back to the object.
+	if u, ok := o.(*unstructured.Unstructured); ok && e.res.Type == nil && !e.res.Custom.Remote {
+		d.weak = weak.Make((*byte)(unsafe.Pointer(u)))
+	} else if t := reflect.TypeOf(o); e.res.Type != nil && t.Kind() == reflect.Pointer && t.Elem() == e.res.Type {
 		d.weak = weak.Make((*byte)(reflect.ValueOf(o).UnsafePointer()))
 	} else {
 		d.held = o
@@ -143,7 +193,7 @@ func (e *entry) decode() (api.Object, []byte, error) {
 		return nil, nil, err
 	}
 	// Objects that an older version wrote lack the defaults of later fields.
-	if e.res.Default != nil {
+	if e.res.Default != nil && e.res.Custom == nil {
 		e.res.Default(o)
 	}
 	o.GetObjectKind().SetGroupVersionKind(e.res.GVK)

@@ -20,7 +20,7 @@ import (
 
 // evict deletes a pod if its disruption budget allows one more disruption.
 func (s *Server) evict(ctx context.Context, t target, o metav1.DeleteOptions) error {
-	e := s.caches[t.res].get(t.key())
+	e := s.cache(t.res).get(t.key())
 	if e == nil {
 		return t.notFound()
 	}

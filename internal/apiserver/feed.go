@@ -24,9 +24,11 @@ type feed struct {
 	store   store.Store
 	applied atomic.Int64
 	times   revisionTimes
+	caches  map[string]*cache // by Storage of the kind; read by the feed alone
+	// define makes the kinds anew when their definitions changed.
+	define func(ctx context.Context, rev int64) error
 
 	mu      sync.Mutex
-	caches  map[string]*cache // by Storage of the kind
 	waiting []waiter          // in no order; there are as many as writers in flight
 	failed  error
 	// progress is closed and replaced when applied moves while somebody waits for bookmarks.
@@ -55,6 +57,16 @@ func (f *feed) cacheOf(key string) *cache {
 	return f.caches[rest[:i+1+j]]
 }
 
+// setCaches makes the caches of these kinds those that the feed carries writes into.
+func (f *feed) setCaches(k *kinds) {
+	f.caches = make(map[string]*cache, len(k.caches))
+	for r, c := range k.caches {
+		if r == r.Main() {
+			f.caches[r.Storage] = c
+		}
+	}
+}
+
 // load fills the caches from the store and returns the watch that goes on from there.
 func (f *feed) load(ctx context.Context) (store.Watch, error) {
 	from, to := registryPrefix, store.PrefixEnd(registryPrefix)
@@ -77,11 +89,14 @@ func (f *feed) load(ctx context.Context) (store.Watch, error) {
 		c.base, c.feed = page.Revision, f
 	}
 	f.applied.Store(page.Revision)
+	if err := f.define(ctx, page.Revision); err != nil {
+		return nil, err
+	}
 	return f.store.Watch(ctx, from, to, page.Revision)
 }
 
 func (f *feed) entry(r *api.Resource, kv store.KV) (*entry, error) {
-	if e, ok := kv.Ref.(*entry); ok {
+	if e, ok := kv.Ref.(*entry); ok && e.res == r {
 		if e.rev == 0 {
 			e.publish(kv.Mod)
 		}
@@ -103,7 +118,7 @@ func (f *feed) run(ctx context.Context, w store.Watch) error {
 			return err
 		}
 		for _, b := range batches {
-			if err := f.apply(b); err != nil {
+			if err := f.apply(ctx, b); err != nil {
 				f.fail(err)
 				return err
 			}
@@ -113,7 +128,7 @@ func (f *feed) run(ctx context.Context, w store.Watch) error {
 }
 
 // apply carries a transaction into the caches, into each of them at once.
-func (f *feed) apply(b store.Batch) error {
+func (f *feed) apply(ctx context.Context, b store.Batch) error {
 	for len(b.Events) > 0 {
 		var writes []write
 		var rest []store.Event
@@ -134,8 +149,38 @@ func (f *feed) apply(b store.Batch) error {
 		}
 		if c != nil {
 			c.apply(b.Revision, writes)
+			if err := f.applyVersions(c, b); err != nil {
+				return err
+			}
+			if c.res == definitionRow() {
+				if err := f.define(ctx, b.Revision); err != nil {
+					return err
+				}
+			}
 		}
 		b.Events = rest
+	}
+	return nil
+}
+
+// applyVersions carries the events of a kind into the caches of its other versions.
+func (f *feed) applyVersions(c *cache, b store.Batch) error {
+	for _, v := range c.versions {
+		var writes []write
+		for _, ev := range b.Events {
+			if f.cacheOf(ev.KV.Key) != c {
+				continue
+			}
+			w := write{key: ev.KV.Key}
+			if !ev.Deleted {
+				var err error
+				if w.now, err = f.entry(v.res, ev.KV); err != nil {
+					return fmt.Errorf("%s: %w", ev.KV.Key, err)
+				}
+			}
+			writes = append(writes, w)
+		}
+		v.apply(b.Revision, writes)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ type flowControl struct {
 
 func (s *Server) flowConfig() *flow.Config {
 	f := &s.flow
-	schemas, levels := s.caches[all.For[*flowcontrolv1.FlowSchema]()], s.caches[all.For[*flowcontrolv1.PriorityLevelConfiguration]()]
+	schemas, levels := s.cache(all.For[*flowcontrolv1.FlowSchema]()), s.cache(all.For[*flowcontrolv1.PriorityLevelConfiguration]())
 	version := 1 + schemas.changes.Load() + levels.changes.Load()
 	if f.version.Load() == version {
 		return f.config.Load()
@@ -177,10 +177,10 @@ func (s *Server) width(r *http.Request, x *exchange) int {
 	if v := s.version(x.gvr()); res == nil && v != nil {
 		res = v.Resource
 	}
-	if res == nil || s.caches[res] == nil {
+	if res == nil || s.cache(res) == nil {
 		return 1
 	}
-	n := s.caches[res].size()
+	n := s.cache(res).size()
 	if n > objectsPerSeat && strings.Contains(r.URL.RawQuery, "limit=") {
 		// Whoever selects may have to read more than the page has.
 		if q := r.URL.Query(); q.Get("labelSelector") == "" && q.Get("fieldSelector") == "" {

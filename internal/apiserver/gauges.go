@@ -57,8 +57,8 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	put(inflightDesc, s.metrics.inflight[1].Load(), "mutating")
 	v := s.Version
 	put(buildDesc, 1, v.Major, v.Minor, v.GitVersion, v.GitCommit, v.GitTreeState, v.BuildDate, v.GoVersion, v.Compiler, v.Platform)
-	for _, r := range s.rows {
-		c := s.caches[r]
+	for _, r := range s.kinds.Load().rows {
+		c := s.cache(r)
 		if c == nil {
 			continue
 		}

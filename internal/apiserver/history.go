@@ -84,7 +84,7 @@ func (s *Server) read(ctx context.Context, r *api.Resource, ns, name string, q u
 			return nil, err
 		}
 	}
-	e := s.caches[r].get(r.Key(ns, name))
+	e := s.cache(r).get(r.Key(ns, name))
 	if e == nil {
 		return nil, apierrors.NewNotFound(r.GroupResource(), name)
 	}

@@ -130,7 +130,7 @@ func wanted(t testing.TB, s *Server, sel labels.Selector, after int64) []string 
 func TestWatchFromAnyRevision(t *testing.T) {
 	s, _ := serverOn(t, mem.New())
 	r := all.For[*corev1.ConfigMap]()
-	s.caches[r].keep = 4
+	s.cache(r).keep = 4
 	c := s.Client(auth.System)
 	mess(t, c, 1, 200)
 	var writers, watchers sync.WaitGroup
@@ -180,7 +180,7 @@ func TestWatchFromAnyRevision(t *testing.T) {
 func TestIdleWatchDoesNotFallBehind(t *testing.T) {
 	s, _ := serverOn(t, mem.New())
 	r := all.For[*corev1.ConfigMap]()
-	s.caches[r].keep = 4
+	s.cache(r).keep = 4
 	c := s.Client(auth.System)
 	w, err := c.Watch(t.Context(), r, "other", client.Selector{}, s.feed.applied.Load())
 	if err != nil {
@@ -225,7 +225,7 @@ func TestCompactedPast(t *testing.T) {
 	if err := s.Store.Compact(t.Context(), now); err != nil {
 		t.Fatal(err)
 	}
-	s.caches[all.For[*corev1.ConfigMap]()].base = now
+	s.cache(all.For[*corev1.ConfigMap]()).base = now
 	for _, q := range []struct {
 		url, want string
 		code      int

@@ -263,7 +263,7 @@ func (s *Server) tooLarge(rev int64) error {
 func (s *Server) listCached(_ context.Context, r *api.Resource, o listOptions, from string) (*page, error) {
 	// The revision first: what it names is then certainly in the snapshot.
 	p := &page{rev: s.feed.applied.Load()}
-	c := s.caches[r]
+	c := s.cache(r)
 	if c == nil {
 		return nil, apierrors.NewMethodNotSupported(r.GroupResource(), "list")
 	}

@@ -42,13 +42,14 @@ func (l local) target(r *api.Resource, sub, ns, name string) target {
 }
 
 func (l local) cache(r *api.Resource) (*cache, error) {
-	if c := l.s.caches[r]; c != nil {
+	if c := l.s.cache(r); c != nil {
 		return c, nil
 	}
 	return nil, apierrors.NewMethodNotSupported(r.GroupResource(), "get")
 }
 
-func (l local) Get(_ context.Context, r *api.Resource, ns, name string) (api.Object, error) {
+func (l local) Get(_ context.Context, r *api.Resource, ns, name string) (o api.Object, err error) {
+	defer recoverUnconverted(&err)
 	c, err := l.cache(r)
 	if err != nil {
 		return nil, err
@@ -60,14 +61,14 @@ func (l local) Get(_ context.Context, r *api.Resource, ns, name string) (api.Obj
 	return e.object(), nil
 }
 
-func (l local) List(_ context.Context, r *api.Resource, ns string, sel client.Selector) ([]api.Object, int64, error) {
+func (l local) List(_ context.Context, r *api.Resource, ns string, sel client.Selector) (out []api.Object, rev int64, err error) {
+	defer recoverUnconverted(&err)
 	c, err := l.cache(r)
 	if err != nil {
 		return nil, 0, err
 	}
-	rev := l.s.feed.applied.Load()
+	rev = l.s.feed.applied.Load()
 	s := newSelector(r, ns, sel.Labels, sel.Fields)
-	var out []api.Object
 	scan(c.snapshot(), &s, "", func(e *entry) bool {
 		if s.matches(e) {
 			out = append(out, e.object())
@@ -77,7 +78,8 @@ func (l local) List(_ context.Context, r *api.Resource, ns string, sel client.Se
 	return out, rev, nil
 }
 
-func (l local) ByIndex(ctx context.Context, r *api.Resource, index, value string) ([]api.Object, error) {
+func (l local) ByIndex(ctx context.Context, r *api.Resource, index, value string) (out []api.Object, err error) {
+	defer recoverUnconverted(&err)
 	c, err := l.cache(r)
 	if err != nil {
 		return nil, err
@@ -86,7 +88,7 @@ func (l local) ByIndex(ctx context.Context, r *api.Resource, index, value string
 		return nil, fmt.Errorf("%s has no index %q", r.GVR.Resource, index)
 	}
 	es := c.byIndex(ctx, index, value)
-	out := make([]api.Object, len(es))
+	out = make([]api.Object, len(es))
 	for i, e := range es {
 		out[i] = e.object()
 	}
@@ -188,7 +190,8 @@ func setPodCondition(pod *corev1.Pod, c corev1.PodCondition) {
 	pod.Status.Conditions = append(pod.Status.Conditions, c)
 }
 
-func (l local) Watch(ctx context.Context, r *api.Resource, ns string, sel client.Selector, after int64) (client.Watch, error) {
+func (l local) Watch(ctx context.Context, r *api.Resource, ns string, sel client.Selector, after int64) (_ client.Watch, err error) {
+	defer recoverUnconverted(&err)
 	c, err := l.cache(r)
 	if err != nil {
 		return nil, err
@@ -218,7 +221,8 @@ type localWatch struct {
 
 func (w *localWatch) Close() { w.w.close() }
 
-func (w *localWatch) Next(ctx context.Context) ([]client.Event, error) {
+func (w *localWatch) Next(ctx context.Context) (out []client.Event, err error) {
+	defer recoverUnconverted(&err)
 	if w.first != nil {
 		out := w.first
 		w.first = nil

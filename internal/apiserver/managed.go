@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/apiserver/managedfields"
@@ -48,6 +49,10 @@ func (s *Server) track(t *target, next, old api.Object) {
 		return
 	}
 	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: sub, Time: s.now(), Ignored: ignored(t.res, sub)}
+	if u, ok := next.(*unstructured.Unstructured); ok {
+		s.trackCustom(t.res, u, old, w)
+		return
+	}
 	if old == nil {
 		managedfields.Update(next, nil, w)
 		return

@@ -58,7 +58,7 @@ func BenchmarkPodMemory(b *testing.B) {
 	}
 	b.ReportMetric(float64(heap()-before)/float64(n), "heapB/pod")
 	stored := 0
-	for _, e := range s.caches[all.For[*corev1.Pod]()].byKey {
+	for _, e := range s.cache(all.For[*corev1.Pod]()).byKey {
 		stored += len(e.value)
 	}
 	b.ReportMetric(float64(stored)/float64(n), "storedB/pod")
@@ -100,7 +100,7 @@ func podServer(t testing.TB) (s *Server, create func(int)) {
 func TestDecodedObjects(t *testing.T) {
 	s, create := podServer(t)
 	create(0)
-	e := s.caches[all.For[*corev1.Pod]()].get("/registry/pods/default/p-0")
+	e := s.cache(all.For[*corev1.Pod]()).get("/registry/pods/default/p-0")
 	held := e.object().(*corev1.Pod)
 	for i := range 400 {
 		create(i + 1) // so many that nothing else keeps it

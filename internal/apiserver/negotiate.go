@@ -20,8 +20,9 @@ type accepted struct {
 }
 
 // negotiate chooses the first form of the Accept header that we can give, in the
-// client's order of preference. offers tells which "as" forms there are.
-func negotiate(r *http.Request, offers func(as, group, version string) bool) (accepted, error) {
+// client's order of preference. offers tells which "as" forms there are, messages whether
+// there is a protobuf form beside them.
+func negotiate(r *http.Request, offers func(as, group, version string) bool, messages bool) (accepted, error) {
 	header := strings.Join(r.Header.Values("Accept"), ",")
 	if header == "" {
 		header = "*/*"
@@ -50,6 +51,8 @@ func negotiate(r *http.Request, offers func(as, group, version string) bool) (ac
 				continue
 			}
 			a.as, a.v = as, params["v"]
+		} else if a.media == mediaProtobuf && !messages {
+			continue
 		}
 		q := 1.0
 		if p := params["q"]; p != "" {

@@ -28,7 +28,6 @@ import (
 // openapi_writer.go and openapi_v3.go for how it is written.
 type openapi struct {
 	mu     sync.Mutex        // held while a document is made: several who ask wait for one
-	custom []customKind      // learned at run time
 	hashes map[string]string // of v3 documents by path ("apis/apps/v1"), of the v2 document by documentV2Path
 	recent map[recentDocument]weak.Pointer[[]byte]
 }
@@ -46,8 +45,12 @@ const (
 	openIDKeys          = "openid/v1/jwks"
 )
 
-// forget drops what was made. The lock is held.
-func (o *openapi) forget() { o.hashes, o.recent = nil, nil }
+// forget drops what was made.
+func (o *openapi) forget() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.hashes, o.recent = nil, nil
+}
 
 func hashText(s string) string {
 	sum := sha256.Sum256([]byte(s))
@@ -275,8 +278,11 @@ func (o *openapi) document(s *Server, at string, proto bool) ([]byte, error) {
 // make writes a document and remembers its hash. The lock is held.
 func (o *openapi) make(s *Server, defs *definitions.Definitions, at string) (*[]byte, error) {
 	w := &documentWriter{defs: defs, custom: map[string][]byte{}, version: s.Version.GitVersion, options: map[string][]parameter{}}
-	for _, k := range o.custom {
-		if err := customSchemas(k, w.custom); err != nil {
+	for _, r := range s.kinds.Load().rows {
+		if r.Custom == nil || at != documentV2Path && at != openAPIPath(r.GVR.GroupVersion()) {
+			continue
+		}
+		if err := customSchemas(r, w.custom); err != nil {
 			return nil, err
 		}
 	}
@@ -317,23 +323,14 @@ func (o *openapi) paths(s *Server) []string {
 			out = append(out, openAPIPath(schema.GroupVersion{Group: g, Version: v}))
 		}
 	}
-	for _, k := range o.custom {
-		out = append(out, "apis/"+k.GVR.Group, openAPIPath(k.GVR.GroupVersion()))
-	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }
 
 // operations are those of a v3 document. The lock is held.
 func (o *openapi) operations(s *Server, at string) []operation {
-	ops, gv := discoveryOperations(at), groupVersionAt(at)
-	resources := s.servedIn(gv)
-	for _, k := range o.custom {
-		if k.GVR.GroupVersion() == gv && !slices.ContainsFunc(resources, func(r *served) bool { return r.gvr == k.GVR }) {
-			resources = append(resources, servedOf(k.Resource))
-		}
-	}
-	for _, r := range resources {
+	ops := discoveryOperations(at)
+	for _, r := range s.servedIn(groupVersionAt(at)) {
 		ops = append(ops, r.operations()...)
 	}
 	return ops

@@ -11,24 +11,6 @@ import (
 	definitions "github.com/skiff-k8s/skiff/internal/api/schema"
 )
 
-// customKind is a kind that the server learned at run time, with its schema as JSON
-// (OpenAPI v3); nil when nothing is known of it.
-type customKind struct {
-	*api.Resource
-	Schema []byte
-}
-
-// setCustomKinds replaces what documents tell of kinds learned at run time, and
-// has discovery look anew at what is served.
-func (s *Server) setCustomKinds(kinds []customKind) {
-	s.discovery.forget()
-	o := &s.openapi
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.custom = kinds
-	o.forget()
-}
-
 // customModel is the name of a custom resource's definition: the group the other
 // way round, the version, the kind.
 func customModel(gvk schema.GroupVersionKind) string {
@@ -38,11 +20,13 @@ func customModel(gvk schema.GroupVersionKind) string {
 }
 
 // customSchemas are the definitions of a custom kind and its list.
-func customSchemas(k customKind, into map[string][]byte) error {
+func customSchemas(k *api.Resource, into map[string][]byte) error {
 	m := map[string]any{}
-	if k.Schema != nil {
-		if err := json.Unmarshal(k.Schema, &m); err != nil {
-			return err
+	if k.Custom.Schema != nil {
+		if b := k.Custom.Schema(); b != nil {
+			if err := json.Unmarshal(b, &m); err != nil {
+				return err
+			}
 		}
 	}
 	model := customModel(k.GVK)

@@ -39,13 +39,22 @@ func openAPIServer(t testing.TB) *Server {
 }
 
 // widgets is a kind learned at run time.
-var widgets = customKind{
-	Resource: &api.Resource{GVK: schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Widget"},
-		GVR: schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "widgets"}, Namespaced: true, Verbs: api.AllVerbs},
-	Schema: []byte(`{"properties":{"spec":{"type":"object","properties":{
+var widgets = &api.Resource{GVK: schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Widget"},
+		GVR: schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "widgets"}, Namespaced: true, Verbs: api.AllVerbs,
+	Custom: &api.Custom{Schema: func() []byte { return []byte(`{"properties":{"spec":{"type":"object","properties":{
 		"size":{"type":"integer","minimum":1,"maximum":9.5,"default":3},"port":{"x-kubernetes-int-or-string":true,"anyOf":[{"type":"integer"},{"type":"string"}]},
 		"any":{"type":"object","x-kubernetes-preserve-unknown-fields":true,"properties":{"a":{"type":"string"}}},
-		"maybe":{"type":"string","nullable":true,"enum":["a","b"],"pattern":"^[ab]$","maxLength":1},"not":{"not":{"type":"string"}}}}}}`),
+		"maybe":{"type":"string","nullable":true,"enum":["a","b"],"pattern":"^[ab]$","maxLength":1},"not":{"not":{"type":"string"}}}}}}`)
+	}},
+}
+
+// serve adds rows to those that are served.
+func serve(s *Server, rows ...*api.Resource) {
+	k := *s.kinds.Load()
+	k.rows = append(slices.Clone(k.rows), rows...)
+	s.kinds.Store(&k)
+	s.discovery.forget()
+	s.openapi.forget()
 }
 
 var refPattern = regexp.MustCompile(`"\$ref":"([^"]*)"`)
@@ -78,7 +87,7 @@ func checkRefs(t *testing.T, at string, doc []byte) {
 // every reference, and finds every kind of the table.
 func TestOpenAPIV3(t *testing.T) {
 	s := openAPIServer(t)
-	s.setCustomKinds([]customKind{widgets})
+	serve(s, widgets)
 	kinds, ids := map[string]bool{}, map[string]string{}
 	for _, at := range s.openapi.paths(s) {
 		b, err := s.openapi.document(s, at, false)
@@ -178,7 +187,7 @@ func firstDifference(a, b string) string {
 // TestOpenAPIV2 reads the document with the library and holds the protobuf against it.
 func TestOpenAPIV2(t *testing.T) {
 	s := openAPIServer(t)
-	s.setCustomKinds([]customKind{widgets})
+	serve(s, widgets)
 	text, err := s.openapi.document(s, documentV2Path, false)
 	if err != nil {
 		t.Fatal(err)
@@ -308,7 +317,7 @@ func TestEveryPropertyIsDescribed(t *testing.T) {
 		}
 		fields(typ)
 	}
-	for _, r := range s.rows {
+	for _, r := range s.kinds.Load().rows {
 		visit(r.Type)
 		for _, v := range r.Versions {
 			visit(v.Type)
@@ -352,7 +361,7 @@ func TestOpenAPIForgets(t *testing.T) {
 	if again.Body.String() != first.Body.String() || again.Header().Get("Etag") != first.Header().Get("Etag") {
 		t.Error("the second document is another")
 	}
-	s.setCustomKinds([]customKind{widgets})
+	serve(s, widgets)
 	if len(s.openapi.hashes) != 0 {
 		t.Error("hashes outlive a change of what is served")
 	}

@@ -11,6 +11,7 @@ import (
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/mergepatch"
@@ -22,6 +23,9 @@ import (
 
 // patch changes an object by a JSON, merge or strategic merge patch.
 func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data []byte, fv fieldValidation) (*entry, error) {
+	if pt == types.StrategicMergePatchType && t.res.Custom != nil {
+		return nil, unsupportedPatchOf(customPatches)
+	}
 	apply, err := patcher(pt, data, t.gvk(), t.newObject())
 	if err != nil {
 		return nil, err
@@ -40,17 +44,7 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 			return nil, err
 		}
 		next := t.newObject()
-		if err := checkQuantities(after, next); err != nil {
-			return nil, err
-		}
-		strict, err := kjson.UnmarshalStrict(after, next)
-		if err != nil {
-			return nil, unfit(t, pt, data, after, err)
-		}
-		if err := sameKind(t, pt, data, after, next); err != nil {
-			return nil, err
-		}
-		if err := judge(append(repeated[:len(repeated):len(repeated)], strict...), t.gvk(), fv, t.warn); err != nil {
+		if err := s.readPatched(&t, pt, data, after, next, repeated[:len(repeated):len(repeated)], fv); err != nil {
 			return nil, err
 		}
 		if next, err = t.read(next); err != nil {
@@ -69,6 +63,31 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		}
 		return next, nil
 	})
+}
+
+// readPatched reads what a patch made.
+func (s *Server) readPatched(t *target, pt types.PatchType, data, after []byte, next api.Object, repeated []error, fv fieldValidation) error {
+	if u, ok := next.(*unstructured.Unstructured); ok {
+		have, err := kindOf(after)
+		if err != nil {
+			return unfit(*t, pt, data, after, err)
+		}
+		if err := checkCustomKind(have, t.res.GVK); err != nil {
+			return err
+		}
+		return readCustom(t.res, after, u, repeated, fv, t.warn)
+	}
+	if err := checkQuantities(after, next); err != nil {
+		return err
+	}
+	strict, err := kjson.UnmarshalStrict(after, next)
+	if err != nil {
+		return unfit(*t, pt, data, after, err)
+	}
+	if err := sameKind(*t, pt, data, after, next); err != nil {
+		return err
+	}
+	return judge(append(repeated, strict...), t.gvk(), fv, t.warn)
 }
 
 // repeatedFields finds fields that are in the patch twice, where somebody wants to know.
@@ -168,6 +187,13 @@ func strategicMerge(doc, data []byte, like any) (out []byte, err error) {
 var unprocessable = []error{mergepatch.ErrNoListOfLists, mergepatch.ErrPatchContentNotMatchRetainKeys, mergepatch.ErrBadPatchFormatForSetElementOrderList}
 
 func unsupportedPatch(have string) error {
+	return unsupportedPatchOf(fmt.Sprintf("%s, %s, %s, %s", types.JSONPatchType, types.MergePatchType, types.ApplyYAMLPatchType, types.StrategicMergePatchType))
+}
+
+// customPatches are the patches that objects without a Go type know.
+const customPatches = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+
+func unsupportedPatchOf(accepted string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
-		Message: fmt.Sprintf("the body of the request was in an unknown format - accepted media types include: %s, %s, %s, %s", types.JSONPatchType, types.MergePatchType, types.ApplyYAMLPatchType, types.StrategicMergePatchType)}}
+		Message: "the body of the request was in an unknown format - accepted media types include: " + accepted}}
 }

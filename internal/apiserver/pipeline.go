@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -82,6 +83,12 @@ func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		case p == http.ErrAbortHandler:
 			w.abandon()
 			panic(p)
+		}
+		var refused *unconverted
+		if err, ok := p.(error); ok && errors.As(err, &refused) && !w.written() {
+			s.writeError(w, r, x, refused.err)
+			w.finish()
+			return
 		}
 		s.Log.Error("request panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		if w.written() {

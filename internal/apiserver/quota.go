@@ -71,7 +71,7 @@ func (q *quotas) acquire(ctx context.Context, ns string) (release func(), err er
 func (s *Server) charge(ctx context.Context, t target, txn *store.Txn, o, old api.Object) (release func(), err error) {
 	release = func() {}
 	row := all.For[*corev1.ResourceQuota]()
-	mine := func() []*entry { return s.caches[row].byIndex(ctx, quota.IndexNamespace, t.ns) }
+	mine := func() []*entry { return s.cache(row).byIndex(ctx, quota.IndexNamespace, t.ns) }
 	if t.ns == "" || !slices.ContainsFunc(mine(), func(e *entry) bool { return quota.Looks(e.object().(*corev1.ResourceQuota), t.res) }) {
 		return release, nil
 	}
@@ -102,7 +102,7 @@ func (s *Server) chargeOne(t target, w *quota.Write, txn *store.Txn, e *entry) e
 	// A new quota, or a changed one, holds from the first write on, whether its controller has seen it or not.
 	if !quota.Current(q) {
 		var err error
-		if used, err = quota.Recount(q, s.rows, w.Now, s.objectsIn(t.ns)); err != nil {
+		if used, err = quota.Recount(q, s.Rows(), w.Now, s.objectsIn(t.ns)); err != nil {
 			return err
 		}
 	}
@@ -126,7 +126,7 @@ func (s *Server) chargeOne(t target, w *quota.Write, txn *store.Txn, e *entry) e
 func (s *Server) objectsIn(ns string) func(*api.Resource) ([]api.Object, error) {
 	return func(r *api.Resource) ([]api.Object, error) {
 		var out []api.Object
-		scan(s.caches[r].snapshot(), &selector{prefix: r.Prefix(ns)}, "", func(e *entry) bool {
+		scan(s.cache(r).snapshot(), &selector{prefix: r.Prefix(ns)}, "", func(e *entry) bool {
 			out = append(out, e.object())
 			return true
 		})

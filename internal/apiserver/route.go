@@ -12,6 +12,7 @@ import (
 	policyv1 "k8s.io/api/policy/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	metav1validation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
@@ -52,7 +53,7 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 	if res.Virtual && res.NewList == nil {
 		forms = nil // questions and answers have no columns
 	}
-	if x.accept, err = negotiate(r, forms); err != nil {
+	if x.accept, err = negotiate(r, forms, res.Custom == nil || x.sub == "scale"); err != nil {
 		return err
 	}
 	if x.sub != "" {
@@ -214,6 +215,9 @@ func (s *Server) readObject(r *http.Request, x *exchange, gvk schema.GroupVersio
 	if err != nil {
 		return err
 	}
+	if u, ok := into.(*unstructured.Unstructured); ok {
+		return decodeCustom(s.row(x.gvr()), media, b, u, fv, x.warn)
+	}
 	if v := x.version; v != nil && gvk == v.Resource.GVK {
 		return decodeVersion(v, media, b, into, fv, x.warn)
 	}
@@ -235,7 +239,7 @@ func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, x *exchange
 	if err := matchURL(&t, o); err != nil {
 		return err
 	}
-	if res.CreateOnUpdate && x.sub == "" && s.caches[res].get(t.key()) == nil {
+	if res.CreateOnUpdate && x.sub == "" && s.cache(res).get(t.key()) == nil {
 		e, err := s.create(r.Context(), t, o)
 		if err != nil {
 			return err
@@ -419,7 +423,7 @@ func (s *Server) serveScale(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	switch x.verb {
 	case "get":
-		e := s.caches[res].get(t.key())
+		e := s.cache(res).get(t.key())
 		if e == nil {
 			return t.notFound()
 		}

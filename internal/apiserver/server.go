@@ -19,14 +19,12 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime/schema"
-
-	"github.com/skiff-k8s/skiff/internal/api"
-	"github.com/skiff-k8s/skiff/internal/api/all"
 	"github.com/skiff-k8s/skiff/internal/apiserver/admission"
 	"github.com/skiff-k8s/skiff/internal/apiserver/managedfields"
+	"github.com/skiff-k8s/skiff/internal/apiserver/webhook"
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/store"
 )
@@ -57,8 +55,7 @@ type Options struct {
 // Server is the API server.
 type Server struct {
 	Options
-	rows      []*api.Resource
-	caches    map[*api.Resource]*cache
+	kinds     atomic.Pointer[kinds]
 	feed      *feed
 	watch     store.Watch
 	admission *admission.Chain
@@ -70,11 +67,14 @@ type Server struct {
 	flow      flowControl
 	metrics   metrics
 	checks    []check
+	webhooks  webhook.Caller
 	drain     drain
 	started   time.Time
 
 	mu       sync.Mutex
 	watching int
+
+	rowsChanged chan struct{}
 }
 
 // New loads the caches from the store. Run must be called for writes to return.
@@ -85,29 +85,23 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.NodePortSize == 0 {
 		o.NodePortBase, o.NodePortSize = 30000, 2768
 	}
-	s := &Server{Options: o, rows: all.Rows, caches: map[*api.Resource]*cache{}, drain: drain{c: make(chan struct{})}, started: time.Now()}
-	s.feed = &feed{store: o.Store, caches: map[string]*cache{}}
-	for _, r := range s.rows {
-		if r.Virtual {
-			continue
-		}
-		c := newCache(r)
-		s.caches[r] = c
-		s.feed.caches[r.Storage] = c
-	}
+	s := &Server{Options: o, drain: drain{c: make(chan struct{})}, started: time.Now(), rowsChanged: make(chan struct{}, 1)}
+	s.feed = &feed{store: o.Store, define: s.define}
+	first := builtin()
+	s.kinds.Store(first)
+	s.feed.setCaches(first)
 	var err error
 	if s.watch, err = s.feed.load(ctx); err != nil {
 		return nil, err
 	}
 	s.admission = admission.NewChain(admission.Config{Reader: s.Client(auth.System), Authorizer: o.Authorizer, PodSecurity: o.PodSecurity})
 	s.services.init(s)
+	s.webhooks = webhook.Caller{Resolve: s.resolve, Dial: o.Dial}
 	return s, nil
 }
 
 // Run carries the store's sequence into the caches until the context ends.
 func (s *Server) Run(ctx context.Context) error { return s.feed.run(ctx, s.watch) }
-
-func (s *Server) row(gvr schema.GroupVersionResource) *api.Resource { return all.ByGVR(gvr) }
 
 // now is the time as objects carry it: in UTC, whole seconds.
 func (s *Server) now() time.Time { return s.Now().UTC().Truncate(time.Second) }

@@ -28,7 +28,7 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	if err != nil {
 		return err
 	}
-	c := s.caches[res]
+	c := s.cache(res)
 	if c == nil {
 		return apierrors.NewMethodNotSupported(res.GroupResource(), "watch")
 	}
@@ -132,6 +132,9 @@ func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
 		// The revision first: all of it is told when nothing is left.
 		rev := st.s.feed.applied.Load()
 		events, err := wt.ready(ctx)
+		if err == errRetired {
+			return
+		}
 		if err != nil {
 			st.fail(err)
 			return

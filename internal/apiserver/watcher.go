@@ -66,7 +66,7 @@ func checkFields(r *api.Resource, s fields.Selector) error {
 	}
 	for _, req := range s.Requirements() {
 		if r.Fields[req.Field] == nil {
-			if r.GVR.Group == "" {
+			if r.GVR.Group == "" || r.Custom != nil {
 				return apierrors.NewBadRequest(fmt.Sprintf("field label not supported: %s", req.Field))
 			}
 			return apierrors.NewBadRequest(fmt.Sprintf("%q is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", req.Field))
@@ -165,6 +165,10 @@ func (c *cache) newWatcher(sel selector) *watcher {
 	return w
 }
 
+// errRetired ends watches of a kind that is another one now. Parts in this process that
+// follow the kind list anew.
+var errRetired = apierrors.NewResourceExpired("the definition of the kind has changed")
+
 func tooOld(rev, oldest int64) error {
 	return apierrors.NewResourceExpired(fmt.Sprintf("too old resource version: %d (%d)", rev, oldest))
 }
@@ -201,7 +205,10 @@ func (w *watcher) close() {
 // ready returns the events that are there, without waiting.
 func (w *watcher) ready(ctx context.Context) ([]told, error) {
 	for {
-		changes, past := w.take()
+		changes, past, err := w.take()
+		if err != nil {
+			return nil, err
+		}
 		if past {
 			out, err := w.readPast(ctx)
 			if err != nil || len(out) > 0 {
@@ -214,13 +221,16 @@ func (w *watcher) ready(ctx context.Context) ([]told, error) {
 }
 
 // take returns the events that were not looked at, or says that the past must be read first.
-func (w *watcher) take() (changes []*change, past bool) {
+func (w *watcher) take() (changes []*change, past bool, err error) {
 	c := w.c
 	// Only the owner and the feed, which holds mu for writing, touch pending.
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	if c.retired {
+		return nil, false, errRetired
+	}
 	if w.pending == none {
-		return nil, false
+		return nil, false, nil
 	}
 	if !w.past && w.pending > w.seq {
 		// What is between was of no concern.
@@ -228,7 +238,7 @@ func (w *watcher) take() (changes []*change, past bool) {
 	}
 	if w.past || w.seq < c.first {
 		if w.past = w.after < c.base; w.past {
-			return nil, true
+			return nil, true, nil
 		}
 		w.seq = c.seqAfter(w.after)
 	}
@@ -239,7 +249,7 @@ func (w *watcher) take() (changes []*change, past bool) {
 		w.after = max(w.after, changes[n-1].rev)
 	}
 	w.pending = none
-	return changes, false
+	return changes, false, nil
 }
 
 func (w *watcher) tellAll(changes []*change) []told {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -129,9 +130,16 @@ func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entr
 	}
 	s.track(&t, o, nil)
 	for range attempts {
-		nsCheck, err := s.admit(ctx, &attrs)
+		pins, err := s.admit(ctx, &attrs)
 		if err != nil {
 			return nil, err
+		}
+		if r.Custom != nil {
+			pin, err := s.pinDefinition(&t)
+			if err != nil {
+				return nil, err
+			}
+			pins = append(pins, pin)
 		}
 		if _, ok := o.(*corev1.Pod); ok {
 			r.Prepare(o) // the status follows what admission set
@@ -142,14 +150,14 @@ func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entr
 		if err := s.admission.Validate(ctx, &attrs); err != nil {
 			return nil, err
 		}
-		if have := s.caches[r].get(t.key()); have != nil {
+		if have := s.cache(r).get(t.key()); have != nil {
 			err := apierrors.NewAlreadyExists(t.groupResource(), t.name)
 			if have.object().GetDeletionTimestamp() != nil {
 				err.ErrStatus.Message = "object is being deleted: " + err.ErrStatus.Message
 			}
 			return nil, err
 		}
-		e, err := s.insert(ctx, t, store.Txn{If: append(nsCheck, store.Compare{Key: t.key()}), Lazy: r.Lazy}, o)
+		e, err := s.insert(ctx, t, store.Txn{If: append(pins, store.Compare{Key: t.key()}), Lazy: r.Lazy}, o)
 		if !errors.Is(err, store.ErrConflict) {
 			return e, err
 		}
@@ -172,12 +180,21 @@ func (s *Server) insert(ctx context.Context, t target, txn store.Txn, o api.Obje
 	defer charged()
 	e, err := newEntry(t.res, t.key(), o)
 	if err != nil {
-		return nil, apierrors.NewInternalError(err)
+		return nil, unwritable(err)
 	}
 	if t.dryRun {
 		return e, nil
 	}
 	return s.commit(ctx, txn, e)
+}
+
+// unwritable is why an object has no stored form.
+func unwritable(err error) error {
+	var carried apierrors.APIStatus
+	if errors.As(err, &carried) {
+		return err
+	}
+	return apierrors.NewInternalError(err)
 }
 
 func (s *Server) tooBusy(t target) error {
@@ -235,6 +252,9 @@ func (s *Server) commit(ctx context.Context, txn store.Txn, e *entry) (*entry, e
 	if err != nil {
 		return nil, s.storeError(err)
 	}
+	if e.rev == 0 {
+		e.publish(rev) // its kind changed meanwhile: no cache took it
+	}
 	return e, nil
 }
 
@@ -249,7 +269,7 @@ type changeFunc func(old api.Object) (api.Object, error)
 // is tried anew when somebody was faster.
 func (s *Server) update(ctx context.Context, t target, uid types.UID, change changeFunc) (*entry, error) {
 	for range attempts {
-		cur := s.caches[t.res].get(t.key())
+		cur := s.cache(t.res).get(t.key())
 		if cur == nil {
 			return nil, t.notFound()
 		}
@@ -269,7 +289,7 @@ func (s *Server) update(ctx context.Context, t target, uid types.UID, change cha
 		}
 		e, err := s.replace(ctx, t, cur, next)
 		if errors.Is(err, store.ErrConflict) {
-			if rv != "" && rv != "0" && s.caches[t.res].get(t.key()) != cur {
+			if rv != "" && rv != "0" && s.cache(t.res).get(t.key()) != cur {
 				return nil, apierrors.NewConflict(t.groupResource(), t.name, errors.New(modifiedMessage))
 			}
 			continue
@@ -318,7 +338,7 @@ func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Obj
 	// Nothing changed: no write, no new revision.
 	probe, err := newEntry(r, cur.key, next)
 	if err != nil {
-		return nil, apierrors.NewInternalError(err)
+		return nil, unwritable(err)
 	}
 	if bytes.Equal(probe.value, cur.value) || s.onlyTimes(&t, probe, cur) {
 		return cur, nil
@@ -339,11 +359,12 @@ func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Obj
 func (s *Server) prepareUpdate(t *target, next, old api.Object) api.Object {
 	r := t.res
 	if t.sub == "status" {
-		merged := old.DeepCopyObject().(api.Object)
-		r.Status.Carry(merged, next)
-		merged.SetLabels(next.GetLabels())
-		merged.SetAnnotations(next.GetAnnotations())
-		merged.SetFinalizers(next.GetFinalizers())
+		merged := statusOver(r, old, next)
+		if !r.Status.Only {
+			merged.SetLabels(next.GetLabels())
+			merged.SetAnnotations(next.GetAnnotations())
+			merged.SetFinalizers(next.GetFinalizers())
+		}
 		s.carryManaged(t, merged, next)
 		next = merged
 		if r.Status.Prepare != nil {
@@ -391,7 +412,10 @@ func (s *Server) prepareUpdate(t *target, next, old api.Object) api.Object {
 
 func (s *Server) validateUpdate(t target, next, old api.Object) error {
 	r := t.res
-	errs := validation.ValidateObjectMetaAccessorUpdate(next, old, field.NewPath("metadata"))
+	var errs field.ErrorList
+	if t.sub != "status" || !sameMetadata(next, old) {
+		errs = validation.ValidateObjectMetaAccessorUpdate(next, old, field.NewPath("metadata"))
+	}
 	switch {
 	case t.sub == "status":
 		if r.Status.Validate != nil {
@@ -416,6 +440,21 @@ func (s *Server) validateUpdate(t target, next, old api.Object) error {
 		}
 	}
 	return nil
+}
+
+// statusOver is old with the status of next. It may share with old what nobody changes after this.
+func statusOver(r *api.Resource, old, next api.Object) api.Object {
+	if r.Status.Over != nil {
+		return r.Status.Over(old, next)
+	}
+	merged := old.DeepCopyObject().(api.Object)
+	r.Status.Carry(merged, next)
+	return merged
+}
+
+// sameMetadata tells that a status update brings no metadata of its own: what there is was judged before.
+func sameMetadata(next, old api.Object) bool {
+	return maps.Equal(next.GetLabels(), old.GetLabels()) && maps.Equal(next.GetAnnotations(), old.GetAnnotations()) && slices.Equal(next.GetFinalizers(), old.GetFinalizers())
 }
 
 func (s *Server) storeError(err error) error {

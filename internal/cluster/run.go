@@ -16,8 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/skiff-k8s/skiff/internal/api"
-	"github.com/skiff-k8s/skiff/internal/api/all"
 	"github.com/skiff-k8s/skiff/internal/apiserver"
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/client"
@@ -189,11 +187,12 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 		"poststarthook/start-kubernetes-service-cidr-controller", "poststarthook/priority-and-fairness-config-producer", "poststarthook/priority-and-fairness-filter")
 	i.parts.run(ctx, "https", func(ctx context.Context) error { return serve(ctx, l, i.pki, i.api, i.log) })
 	i.parts.run(ctx, "flow control", i.api.RunFlowControl)
+	i.parts.run(ctx, "definitions", i.api.RunDefinitions)
 	i.step("API server ready")
 
 	engine := &controller.Engine{Client: i.api.Client(auth.Component("kube-controller-manager")), Events: i.events, Log: i.log.With("part", "controllers"), Now: time.Now}
 	for _, c := range controllers.Controllers(controllers.Config{
-		RootCA: i.pki.caPEM, ClusterCIDR: []netip.Prefix{netip.MustParsePrefix(cfg.PodNetworkCIDR)}, Rows: func() []*api.Resource { return all.Rows },
+		RootCA: i.pki.caPEM, ClusterCIDR: []netip.Prefix{netip.MustParsePrefix(cfg.PodNetworkCIDR)}, Rows: i.api.Rows, RowsChanged: i.api.RowsChanged(),
 	}) {
 		i.parts.run(ctx, c.Name, func(ctx context.Context) error { return c.Run(ctx, engine) })
 	}

@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/skiff-k8s/skiff/internal/http2"
 )
 
 // listen opens the API server's port, so that a port in use is told before anything else starts.
@@ -44,7 +46,7 @@ const (
 func newHTTPServer(p *pki, h http.Handler, log *slog.Logger) *http.Server {
 	cas := x509.NewCertPool()
 	cas.AddCert(p.caCert)
-	return &http.Server{
+	srv := &http.Server{
 		Handler: h,
 		TLSConfig: &tls.Config{
 			MinVersion:   tls.VersionTLS12,
@@ -72,6 +74,8 @@ func newHTTPServer(p *pki, h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    1 << 20, // as upstream
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+	http2.Configure(srv, http2.Options{})
+	return srv
 }
 
 // serve answers HTTPS until the context ends: then watches end, what is under way

@@ -10,6 +10,8 @@
 //	= text that must be in the body
 //	! text that must not be in the body
 //
+// A line "~ text" has the request made again until the text is in the answer.
+//
 // $name in a request stands for a value that an earlier exchange captured with
 //
 //	@ name metadata.resourceVersion
@@ -26,9 +28,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
@@ -83,6 +87,7 @@ func run(t *testing.T, file string, st store.Store) {
 	done := make(chan error, 2)
 	go func() { done <- s.Run(ctx) }()
 	go func() { done <- s.RunFlowControl(flowCtx) }()
+	go s.RunDefinitions(flowCtx)
 	t.Cleanup(func() {
 		stopFlow()
 		<-done
@@ -133,6 +138,7 @@ type exchange struct {
 	body                   []string
 	status                 int
 	wantHeader, want, deny []string
+	await                  []string // the request is made again until these are in the answer
 	capture                [][2]string
 }
 
@@ -157,6 +163,8 @@ func parse(text string) []*exchange {
 			e.wantHeader = append(e.wantHeader, line[2:])
 		case strings.HasPrefix(line, "= "):
 			e.want = append(e.want, line[2:])
+		case strings.HasPrefix(line, "~ "):
+			e.await = append(e.await, line[2:])
 		case strings.HasPrefix(line, "! "):
 			e.deny = append(e.deny, line[2:])
 		case strings.HasPrefix(line, "@ "):
@@ -189,7 +197,24 @@ func (e *exchange) run(t *testing.T, h http.Handler, vars map[string]string) {
 		n, _ := strconv.Atoi(count)
 		body = pre + strings.Repeat(unit, n) + post
 	}
-	r := httptest.NewRequest(e.method, fill(e.url), bytes.NewBufferString(body))
+	w, got := e.ask(t, h, fill(e.url), body)
+	for end := time.Now().Add(10 * time.Second); slices.ContainsFunc(e.await, func(s string) bool { return !strings.Contains(got, fill(s)) }); w, got = e.ask(t, h, fill(e.url), body) {
+		if time.Now().After(end) {
+			t.Errorf("line %d: %s %s: %q did not come:\n%s", e.line, e.method, e.url, e.await, got)
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	e.check(t, w, got, fill)
+	for _, c := range e.capture {
+		vars[c[0]] = pick(got, c[1])
+	}
+}
+
+// ask makes the request.
+func (e *exchange) ask(t *testing.T, h http.Handler, url, body string) (*httptest.ResponseRecorder, string) {
+	t.Helper()
+	r := httptest.NewRequest(e.method, url, bytes.NewBufferString(body))
 	for k, v := range e.header {
 		r.Header[k] = v
 	}
@@ -206,6 +231,12 @@ func (e *exchange) run(t *testing.T, h http.Handler, vars map[string]string) {
 	if strings.HasPrefix(w.Header().Get("Content-Type"), "application/cbor") {
 		got = fromCBOR(t, w.Body.Bytes())
 	}
+	return w, got
+}
+
+// check compares the answer with what is wanted.
+func (e *exchange) check(t *testing.T, w *httptest.ResponseRecorder, got string, fill func(string) string) {
+	t.Helper()
 	if w.Code != e.status {
 		t.Errorf("line %d: %s %s: status %d, want %d\n%s", e.line, e.method, e.url, w.Code, e.status, got)
 		return
@@ -225,9 +256,6 @@ func (e *exchange) run(t *testing.T, h http.Handler, vars map[string]string) {
 		if strings.Contains(got, fill(deny)) {
 			t.Errorf("line %d: %s %s: unwanted %q in\n%s", e.line, e.method, e.url, fill(deny), got)
 		}
-	}
-	for _, c := range e.capture {
-		vars[c[0]] = pick(got, c[1])
 	}
 }
 

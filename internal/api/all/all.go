@@ -9,6 +9,8 @@ import (
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/admissionregistration"
+	"github.com/skiff-k8s/skiff/internal/api/apiextensions"
+	"github.com/skiff-k8s/skiff/internal/api/apiregistration"
 	"github.com/skiff-k8s/skiff/internal/api/apps"
 	"github.com/skiff-k8s/skiff/internal/api/authentication"
 	"github.com/skiff-k8s/skiff/internal/api/authorization"
@@ -33,6 +35,7 @@ import (
 // stored kinds (autoscaling/v1, events.k8s.io/v1) are not rows: they are conversions of one.
 var Rows = slices.Concat(
 	core.Rows(),
+	apiregistration.Rows(),
 	apps.Rows(),
 	authentication.Rows(),
 	authorization.Rows(),
@@ -44,6 +47,7 @@ var Rows = slices.Concat(
 	rbac.Rows(),
 	storage.Rows(),
 	admissionregistration.Rows(),
+	apiextensions.Rows(),
 	scheduling.Rows(),
 	coordination.Rows(),
 	node.Rows(),

@@ -54,6 +54,7 @@ func TestStorageKeys(t *testing.T) {
 	want := map[string]string{
 		"services": "services/specs", "endpoints": "services/endpoints", "nodes": "minions",
 		"replicationcontrollers": "controllers", "ingresses": "ingress",
+		"apiservices": "apiregistration.k8s.io/apiservices", "customresourcedefinitions": "apiextensions.k8s.io/customresourcedefinitions",
 	}
 	for _, r := range Rows {
 		key := r.GVR.Resource

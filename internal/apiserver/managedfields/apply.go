@@ -17,7 +17,10 @@ import (
 
 // Kind is what Apply must know of the kind it works on.
 type Kind struct {
-	GVK     gvkschema.GroupVersionKind
+	GVK gvkschema.GroupVersionKind
+	// Type is what the fields of a kind without a Go type are, and ID tells states of such a kind apart.
+	Type *typed.ParseableType
+	ID   any
 	New     func() runtime.Object
 	Default func(runtime.Object)
 	// Ignored are the top-level fields that this (sub)resource may not set.
@@ -29,6 +32,7 @@ type applier struct{ fields *managedfields.FieldManager }
 
 type applierKey struct {
 	gvk gvkschema.GroupVersionKind
+	id  any
 	sub string
 }
 
@@ -36,11 +40,16 @@ type applierKey struct {
 type Appliers struct{ have sync.Map }
 
 func (a *Appliers) of(k Kind, sub string) (*applier, error) {
-	key := applierKey{k.GVK, sub}
+	key := applierKey{k.GVK, k.ID, sub}
 	if have, ok := a.have.Load(key); ok {
 		return have.(*applier), nil
 	}
-	c := &converter{kind: k, parse: schema.Parseable(reflect.TypeOf(k.New()))}
+	c := &converter{kind: k}
+	if k.Type != nil {
+		c.parse = *k.Type
+	} else {
+		c.parse = schema.Parseable(reflect.TypeOf(k.New()))
+	}
 	gv := k.GVK.GroupVersion()
 	ignored := fieldpath.NewSet()
 	for _, f := range k.Ignored {
@@ -53,6 +62,16 @@ func (a *Appliers) of(k Kind, sub string) (*applier, error) {
 	}
 	have, _ := a.have.LoadOrStore(key, &applier{m})
 	return have.(*applier), nil
+}
+
+// Forget drops what is kept for a kind that is another one now.
+func (a *Appliers) Forget(id any) {
+	a.have.Range(func(k, _ any) bool {
+		if k.(applierKey).id == id {
+			a.have.Delete(k)
+		}
+		return true
+	})
 }
 
 // Apply merges an applied configuration into live (which is not changed; a new

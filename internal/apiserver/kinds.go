@@ -1,0 +1,222 @@
+package apiserver
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/all"
+	"github.com/skiff-k8s/skiff/internal/api/custom"
+	"github.com/skiff-k8s/skiff/internal/store"
+)
+
+// kinds are what is served at a moment: the rows of the table, and the kinds that
+// definitions make. It is never changed: the feed replaces it when it carries a
+// definition into its cache, so that who sees that a definition is established finds
+// its kind served.
+type kinds struct {
+	rows   []*api.Resource // every served version of custom kinds has one
+	byGVR  map[schema.GroupVersionResource]*api.Resource
+	byGVK  map[schema.GroupVersionKind]*api.Resource
+	caches map[*api.Resource]*cache
+	made   map[string]*made // by the name of the definition
+}
+
+// made is what a definition made.
+type made struct {
+	crd  *apiextensionsv1.CustomResourceDefinition
+	main *api.Resource   // the row of the stored version
+	rows []*api.Resource // the served ones, best version first
+}
+
+func definitionRow() *api.Resource {
+	return all.For[*apiextensionsv1.CustomResourceDefinition]()
+}
+
+// builtin is what is served before any definition.
+func builtin() *kinds {
+	k := &kinds{rows: all.Rows, byGVR: map[schema.GroupVersionResource]*api.Resource{}, byGVK: map[schema.GroupVersionKind]*api.Resource{},
+		caches: map[*api.Resource]*cache{}, made: map[string]*made{}}
+	for _, r := range k.rows {
+		k.byGVR[r.GVR], k.byGVK[r.GVK] = r, r
+		if !r.Virtual {
+			k.caches[r] = newCache(r)
+		}
+	}
+	return k
+}
+
+// row finds what is served under a path.
+func (s *Server) row(gvr schema.GroupVersionResource) *api.Resource { return s.kinds.Load().byGVR[gvr] }
+
+// cache holds the objects of a kind. A request that began before its kind changed gets the
+// present one; it is nil, and has nothing, when the kind is gone.
+func (s *Server) cache(r *api.Resource) *cache {
+	k := s.kinds.Load()
+	c := k.caches[r]
+	if c == nil && r.Custom != nil {
+		c = k.caches[k.byGVR[r.GVR]]
+	}
+	return c
+}
+
+// Rows are the kinds there are, each once, for parts that work on all of them.
+func (s *Server) Rows() []*api.Resource {
+	k := s.kinds.Load()
+	out := make([]*api.Resource, 0, len(k.rows))
+	for _, r := range k.rows {
+		if r.Custom == nil {
+			out = append(out, r)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.made)) {
+		out = append(out, k.made[name].main)
+	}
+	return out
+}
+
+// RowsChanged tells that Rows are others now.
+func (s *Server) RowsChanged() <-chan struct{} { return s.rowsChanged }
+
+// define makes the kinds anew after definitions changed. Only the feed calls it, with the
+// revision that it has come to.
+func (s *Server) define(ctx context.Context, rev int64) error {
+	old := s.kinds.Load()
+	next := builtin()
+	for _, r := range all.Rows {
+		if c := old.caches[r]; c != nil {
+			next.caches[r] = c
+		}
+	}
+	same := true
+	for _, e := range old.caches[definitionRow()].all() {
+		crd := e.object().(*apiextensionsv1.CustomResourceDefinition)
+		if !established(crd) {
+			continue
+		}
+		m := old.made[crd.Name]
+		if m == nil || !sameDefinition(m.crd, crd) {
+			m, same = s.make(crd), false
+			if err := s.fill(ctx, next, m, rev); err != nil {
+				return fmt.Errorf("definition %s: %w", crd.Name, err)
+			}
+		} else {
+			for _, r := range append(slices.Clone(m.rows), m.main) {
+				next.caches[r] = old.caches[r]
+			}
+		}
+		next.made[crd.Name] = m
+	}
+	if same && len(next.made) == len(old.made) {
+		return nil
+	}
+	next.order()
+	s.feed.setCaches(next)
+	s.kinds.Store(next)
+	for r, c := range old.caches {
+		if next.caches[r] != c {
+			c.retire()
+			s.appliers.Forget(r)
+		}
+	}
+	s.discovery.forget()
+	s.openapi.forget()
+	select {
+	case s.rowsChanged <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// order lists the custom rows by group, best version first, then by name.
+func (k *kinds) order() {
+	var rows []*api.Resource
+	for _, m := range k.made {
+		rows = append(rows, m.rows...)
+	}
+	slices.SortFunc(rows, func(a, b *api.Resource) int {
+		if c := strings.Compare(a.GVR.Group, b.GVR.Group); c != 0 {
+			return c
+		}
+		if c := version.CompareKubeAwareVersionStrings(b.GVR.Version, a.GVR.Version); c != 0 {
+			return c
+		}
+		return strings.Compare(a.GVR.Resource, b.GVR.Resource)
+	})
+	for _, r := range rows {
+		k.byGVR[r.GVR], k.byGVK[r.GVK] = r, r
+	}
+	k.rows = slices.Concat(k.rows, rows)
+}
+
+// established tells that the kind of a definition is served.
+func established(crd *apiextensionsv1.CustomResourceDefinition) bool {
+	for _, c := range crd.Status.Conditions {
+		if c.Type == apiextensionsv1.Established {
+			return c.Status == apiextensionsv1.ConditionTrue
+		}
+	}
+	return false
+}
+
+// sameDefinition tells that two states of a definition make the same kind.
+func sameDefinition(a, b *apiextensionsv1.CustomResourceDefinition) bool {
+	return a.UID == b.UID && equality.Semantic.DeepEqual(a.Status.AcceptedNames, b.Status.AcceptedNames) &&
+		(a.Generation == b.Generation || equality.Semantic.DeepEqual(a.Spec, b.Spec))
+}
+
+// make makes the rows of a definition.
+func (s *Server) make(crd *apiextensionsv1.CustomResourceDefinition) *made {
+	m := &made{crd: crd}
+	convert := s.converter(crd)
+	rows := custom.Rows(crd)
+	for _, r := range rows {
+		if r.Custom.Stored {
+			m.main = r
+		}
+		if r.Custom.Served {
+			m.rows = append(m.rows, r)
+		}
+	}
+	for _, r := range rows {
+		r.Custom.Main, r.Custom.Convert, r.Custom.Remote = m.main, convert, crd.Spec.Conversion != nil && crd.Spec.Conversion.Strategy == apiextensionsv1.WebhookConverter
+	}
+	return m
+}
+
+// fill makes the caches of new rows from what is stored.
+func (s *Server) fill(ctx context.Context, k *kinds, m *made, rev int64) error {
+	prefix := m.main.Prefix("")
+	page, err := s.Store.Range(ctx, prefix, store.PrefixEnd(prefix), 0, rev)
+	if err != nil {
+		return err
+	}
+	main := newCache(m.main)
+	k.caches[m.main] = main
+	for _, r := range m.rows {
+		if r != m.main {
+			c := newCache(r)
+			k.caches[r] = c
+			main.versions = append(main.versions, c)
+		}
+	}
+	for _, c := range append(main.versions, main) {
+		c.base, c.feed = rev, s.feed
+		for _, kv := range page.KVs {
+			e, err := readEntry(c.res, kv.Key, kv.Value, kv.Mod)
+			if err != nil {
+				return fmt.Errorf("%s: %w", kv.Key, err)
+			}
+			c.load(e)
+		}
+	}
+	return nil
+}
