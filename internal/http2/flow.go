@@ -156,10 +156,10 @@ func (c *conn) readWindowUpdate(h head) error {
 	}
 	st := c.streams[h.id]
 	switch {
-	case st == nil:
-		return nil // it may have been under way when the stream ended
 	case n == 0:
 		return streamError{h.id, xhttp2.ErrCodeProtocol, "WINDOW_UPDATE of nothing"}
+	case st == nil:
+		return nil // it may have been under way when the stream ended
 	case st.window+n > maxWindow:
 		return streamError{h.id, xhttp2.ErrCodeFlowControl, "window too large"}
 	}

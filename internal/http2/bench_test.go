@@ -1,0 +1,289 @@
+package http2
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	xhttp2 "golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// The benchmarks hold this server against net/http's. The server is a process of its own,
+// so that its processor time (cpu-µs/op) is not mixed with the client's.
+
+const benchServer = "SKIFF_HTTP2_BENCH_SERVER"
+
+// TestBenchServer is that process.
+func TestBenchServer(t *testing.T) {
+	which := os.Getenv(benchServer)
+	if which == "" {
+		t.Skip("started by the benchmarks")
+	}
+	s := &benchHandler{small: bytes.Repeat([]byte("x"), 1200), event: bytes.Repeat([]byte("e"), 400), item: bytes.Repeat([]byte("i"), 2500)}
+	ts := httptest.NewUnstartedServer(s)
+	ts.EnableHTTP2 = true
+	ts.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 250, MaxReceiveBufferPerConnection: 4 << 20, MaxReceiveBufferPerStream: 1 << 20, WriteByteTimeout: 30 * time.Second}
+	ts.Config.ReadTimeout, ts.Config.WriteTimeout, ts.Config.IdleTimeout = 75*time.Second, 90*time.Second, 3*time.Minute
+	if which == "skiff" {
+		Configure(ts.Config, Options{})
+	}
+	ts.StartTLS()
+	fmt.Println("listening", ts.Listener.Addr())
+	io.Copy(io.Discard, os.Stdin) // until who started it is gone
+	ts.CloseClientConnections()
+	ts.Close()
+}
+
+type benchHandler struct {
+	small, event, item []byte
+
+	mu       sync.Mutex
+	watchers []chan *sync.WaitGroup
+}
+
+func (s *benchHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/cpu":
+		var u syscall.Rusage
+		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+		fmt.Fprint(w, u.Utime.Nano()+u.Stime.Nano())
+	case "/small":
+		h := w.Header()
+		h.Set("Audit-Id", "2f8a9b43-6d0e-4a57-9e4f-1c7d54f0b6aa")
+		h.Set("Cache-Control", "no-cache, private")
+		h.Set("Content-Type", "application/json")
+		h.Set("X-Kubernetes-Pf-Flowschema-Uid", "5d3f6a40-93a8-4c33-8b0a-4b8d3c2b9c11")
+		h.Set("X-Kubernetes-Pf-Prioritylevel-Uid", "9c6ea2a5-5b0e-4a6c-a2b4-0cbb6a4c8f0e")
+		w.WriteHeader(200)
+		w.Write(s.small)
+	case "/big":
+		w.Header().Set("Content-Type", "application/json")
+		// As a list is written: 32 KB at a time.
+		chunk := bytes.Repeat(s.item, 13)
+		for n := 0; n < 25<<20; n += len(chunk) {
+			if _, err := w.Write(chunk); err != nil {
+				return
+			}
+		}
+	case "/watch":
+		c := make(chan *sync.WaitGroup, 1)
+		rc := http.NewResponseController(w)
+		rc.SetReadDeadline(time.Time{})
+		rc.SetWriteDeadline(time.Time{})
+		rc.Flush()
+		s.mu.Lock()
+		s.watchers = append(s.watchers, c)
+		s.mu.Unlock()
+		for {
+			select {
+			case wg := <-c:
+				w.Write(s.event)
+				rc.Flush()
+				wg.Done()
+			case <-r.Context().Done():
+				return
+			}
+		}
+	case "/reset":
+		s.mu.Lock()
+		s.watchers = nil
+		s.mu.Unlock()
+	case "/fire":
+		n, _ := strconv.Atoi(r.URL.RawQuery)
+		for range n {
+			var wg sync.WaitGroup
+			wg.Add(len(s.watchers))
+			for _, c := range s.watchers {
+				c <- &wg
+			}
+			wg.Wait()
+		}
+	case "/watchers":
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		fmt.Fprint(w, len(s.watchers))
+	}
+}
+
+// against runs a benchmark against both servers.
+func against(b *testing.B, run func(b *testing.B, addr string, c *http.Client)) {
+	for _, which := range []string{"net-http", "skiff"} {
+		b.Run(which, func(b *testing.B) {
+			cmd := exec.Command(os.Args[0], "-test.run=^TestBenchServer$")
+			cmd.Env = append(os.Environ(), benchServer+"="+which)
+			cmd.Stderr = os.Stderr
+			in, _ := cmd.StdinPipe()
+			out, _ := cmd.StdoutPipe()
+			if err := cmd.Start(); err != nil {
+				b.Fatal(err)
+			}
+			defer cmd.Wait()
+			defer in.Close()
+			line, err := bufio.NewReader(out).ReadString('\n')
+			if err != nil {
+				b.Fatal(err)
+			}
+			go io.Copy(io.Discard, out)
+			addr := strings.TrimSpace(strings.TrimPrefix(line, "listening "))
+			tr := &http.Transport{ForceAttemptHTTP2: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+			defer tr.CloseIdleConnections()
+			run(b, addr, &http.Client{Transport: tr})
+		})
+	}
+}
+
+func cpu(b *testing.B, c *http.Client, addr string) int64 {
+	_, text := get(b, c, "https://"+addr+"/cpu")
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return n
+}
+
+// timed runs what is measured, which is ops operations.
+func timed(b *testing.B, c *http.Client, addr string, ops int, f func()) {
+	before := cpu(b, c, addr)
+	b.ResetTimer()
+	f()
+	b.StopTimer()
+	b.ReportMetric(float64(cpu(b, c, addr)-before)/1e3/float64(ops), "cpu-µs/op")
+}
+
+func BenchmarkGet(b *testing.B) {
+	against(b, func(b *testing.B, addr string, c *http.Client) {
+		timed(b, c, addr, b.N, func() {
+			var wg sync.WaitGroup
+			for i := range 64 {
+				wg.Go(func() {
+					for j := i; j < b.N; j += 64 {
+						res, err := c.Get("https://" + addr + "/small")
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						io.Copy(io.Discard, res.Body)
+						res.Body.Close()
+					}
+				})
+			}
+			wg.Wait()
+		})
+	})
+}
+
+func BenchmarkDownload(b *testing.B) {
+	against(b, func(b *testing.B, addr string, c *http.Client) {
+		raw := dial(b, addr)
+		b.SetBytes(25 << 20)
+		timed(b, c, addr, b.N, func() {
+			for i := range b.N {
+				raw.get("/big", uint32(2*i+1))
+				for {
+					f, err := raw.ReadFrame()
+					if err != nil {
+						b.Fatal(err)
+					}
+					if d, ok := f.(*xhttp2.DataFrame); ok {
+						raw.WriteWindowUpdate(0, max(1, d.Length))
+						if d.StreamEnded() {
+							break
+						}
+					}
+				}
+			}
+		})
+	})
+}
+
+// raw is a client that does as little as possible.
+type raw struct {
+	*xhttp2.Framer
+	conn net.Conn
+	out  bytes.Buffer
+	enc  *hpack.Encoder
+	addr string
+}
+
+func dial(t testing.TB, addr string) *raw {
+	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	r := &raw{conn: conn, addr: addr}
+	r.Framer = xhttp2.NewFramer(conn, bufio.NewReaderSize(conn, 64<<10))
+	r.SetReuseFrames()
+	r.enc = hpack.NewEncoder(&r.out)
+	io.WriteString(conn, xhttp2.ClientPreface)
+	r.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1<<31 - 1})
+	r.WriteSettingsAck()
+	r.WriteWindowUpdate(0, 1<<30)
+	return r
+}
+
+func (r *raw) block(fields ...string) []byte {
+	r.out.Reset()
+	for i := 0; i < len(fields); i += 2 {
+		r.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	}
+	return r.out.Bytes()
+}
+
+func (r *raw) get(path string, id uint32) {
+	r.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: id, EndStream: true, EndHeaders: true,
+		BlockFragment: r.block(":method", "GET", ":scheme", "https", ":path", path, ":authority", r.addr)})
+}
+
+func benchEvents(b *testing.B, conns, streams int) {
+	against(b, func(b *testing.B, addr string, c *http.Client) {
+		watchers := conns * streams
+		rounds := max(1, b.N/watchers)
+		get(b, c, "https://"+addr+"/reset")
+		var wg sync.WaitGroup
+		for range conns {
+			r := dial(b, addr)
+			for i := range streams {
+				r.get("/watch", uint32(2*i+1))
+			}
+			wg.Go(func() {
+				for left := rounds * streams * 400; left > 0; {
+					f, err := r.ReadFrame()
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					if d, ok := f.(*xhttp2.DataFrame); ok {
+						left -= int(d.Length)
+					}
+				}
+			})
+		}
+		for {
+			if _, n := get(b, c, "https://"+addr+"/watchers"); n == strconv.Itoa(watchers) {
+				break
+			}
+		}
+		timed(b, c, addr, rounds*watchers, func() {
+			get(b, c, fmt.Sprint("https://", addr, "/fire?", rounds))
+			wg.Wait()
+		})
+	})
+}
+
+func BenchmarkEventsOneConnection(b *testing.B)   { benchEvents(b, 1, 100) }
+func BenchmarkEventsManyConnections(b *testing.B) { benchEvents(b, 100, 1) }
