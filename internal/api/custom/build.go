@@ -34,6 +34,9 @@ func (b *builder) spine(p *apiextensions.JSONSchemaProps, s *structural.Structur
 			n.list = &listKind{keys: s.XListMapKeys}
 		}
 	}
+	if len(p.XValidations) > 0 {
+		n.below |= hasRules // compat: rules within allOf and the like count only if there are others
+	}
 	if n.embedded {
 		n.below |= hasEmbedded
 	}
@@ -79,16 +82,13 @@ func (b *builder) nested(p *apiextensions.JSONSchemaProps) *node {
 		n.props = make(map[string]*node, len(p.Properties))
 		for name, q := range p.Properties {
 			n.props[name] = b.nested(&q)
-			n.below |= n.props[name].below
 		}
 	}
 	if a := p.AdditionalProperties; a != nil && a.Schema != nil {
 		n.extra = b.nested(a.Schema)
-		n.below |= n.extra.below
 	}
 	if p.Items != nil && p.Items.Schema != nil {
 		n.items = b.nested(p.Items.Schema)
-		n.below |= n.items.below
 	}
 	return b.end(n, p)
 }
@@ -97,9 +97,6 @@ func (b *builder) begin(p *apiextensions.JSONSchemaProps) *node {
 	n := &node{types: kindsOf(p), nullable: p.Nullable}
 	if a := p.AdditionalProperties; a != nil {
 		n.extras, n.closed = true, !a.Allows
-	}
-	if len(p.XValidations) > 0 {
-		n.below |= hasRules
 	}
 	return n
 }
@@ -139,7 +136,6 @@ func (b *builder) limits(n *node, p *apiextensions.JSONSchemaProps) *limits {
 	all := func(in []apiextensions.JSONSchemaProps) (out []*node) {
 		for i := range in {
 			out = append(out, b.nested(&in[i]))
-			n.below |= out[i].below & hasRules
 		}
 		return out
 	}

