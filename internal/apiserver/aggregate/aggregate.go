@@ -84,6 +84,7 @@ type Aggregator struct {
 	handled  map[string]bool                          // names that were brought in order once
 	atStart  map[string]bool                          // names that were there at the start; nil: not known yet
 	queue    workqueue.TypedRateLimitingInterface[string]
+	losses   map[string]map[string]int
 	wake     chan struct{} // there may be other backends than before
 }
 
@@ -103,7 +104,7 @@ func New(c Config) *Aggregator {
 	}
 	a := &Aggregator{
 		Config: c, row: apiregistration.Rows()[0], checkTime: checkTime, lookup: net.DefaultResolver.LookupIP,
-		services: map[string]*apiregistrationv1.APIService{}, backends: map[string]*backend{}, handled: map[string]bool{},
+		services: map[string]*apiregistrationv1.APIService{}, backends: map[string]*backend{}, handled: map[string]bool{}, losses: map[string]map[string]int{},
 		wake: make(chan struct{}, 1),
 	}
 	a.life, a.end = context.WithCancel(context.Background())

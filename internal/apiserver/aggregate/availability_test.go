@@ -60,6 +60,9 @@ func TestAvailability(t *testing.T) {
 	}
 	c.remove(endpoints(true))
 	c.await("EndpointsNotFound")
+	if got := c.a.Availability(); len(got) != 1 || got[0].Name != theName || !got[0].Unavailable || len(got[0].Lost) != 1 || got[0].Lost["EndpointsNotFound"] != 1 {
+		t.Errorf("%+v", got)
+	}
 	c.remove(service())
 	c.await("ServiceNotFound")
 	c.remove(c.apiService())

@@ -98,6 +98,7 @@ type cluster struct {
 	changed chan struct{}
 	server  *httptest.Server // the last one that was begun
 	user    *auth.User
+	old     bool // backends know HTTP/1.1 only
 	ended   chan error
 	stop    context.CancelFunc
 
@@ -204,7 +205,7 @@ func (c *cluster) serveBackend(address string, h http.HandlerFunc, dns ...string
 		dns = []string{"metrics.kube-system.svc"}
 	}
 	s := httptest.NewUnstartedServer(h)
-	s.EnableHTTP2 = true
+	s.EnableHTTP2 = !c.old
 	s.Config.ErrorLog = log.New(io.Discard, "", 0)
 	s.TLS = &tls.Config{Certificates: []tls.Certificate{c.backend.leaf(c.t, "backend", dns...)}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: c.proxy.pool()}
 	s.StartTLS()

@@ -134,6 +134,9 @@ func (a *Aggregator) tell(ctx context.Context, have *apiregistrationv1.APIServic
 	if same(apiregistration.Available(have), &c) {
 		return nil
 	}
+	if was := apiregistration.Available(have); c.Status != apiregistrationv1.ConditionTrue && was != nil && was.Status == apiregistrationv1.ConditionTrue {
+		a.lost(have.Name, c.Reason)
+	}
 	next := have.DeepCopy()
 	apiregistration.SetCondition(next, c, a.Now())
 	a.Log.Info("availability of an APIService", "apiservice", have.Name, "status", c.Status, "reason", c.Reason, "message", c.Message)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"reflect"
 	"strings"
 )
@@ -145,23 +146,15 @@ func (d *Documents) Into(doc []byte) ([]byte, error) {
 type merged struct{ paths, definitions, parameters map[string]json.RawMessage }
 
 func (m *merged) add(p *part) error {
-	definitions, err := names(m.definitions, p.Definitions)
+	definitions, err := names(m.definitions, p.Definitions, toDefinition)
 	if err != nil {
 		return err
 	}
-	parameters, err := names(m.parameters, p.Parameters)
+	parameters, err := names(m.parameters, p.Parameters, toParameter)
 	if err != nil {
 		return err
 	}
-	ref := func(s string) string {
-		if name, ok := strings.CutPrefix(s, toDefinition); ok && definitions[name] != "" {
-			return toDefinition + definitions[name]
-		}
-		if name, ok := strings.CutPrefix(s, toParameter); ok && parameters[name] != "" {
-			return toParameter + parameters[name]
-		}
-		return s
-	}
+	ref := func(s string) string { return rename(rename(s, toDefinition, definitions), toParameter, parameters) }
 	put := func(into map[string]json.RawMessage, name string, v any) error {
 		if into[name] != nil {
 			return nil
@@ -222,26 +215,71 @@ func (m *merged) putDefinition(name string, v any, put func(map[string]json.RawM
 	return err
 }
 
+// rename turns a reference of a kind into one to the name's new name.
+func rename(ref, kind string, names map[string]string) string {
+	if name, ok := strings.CutPrefix(ref, kind); ok && names[name] != "" {
+		return kind + names[name]
+	}
+	return ref
+}
+
 // names chooses for everything in add a name in have: its own where that is free or
-// means the same, otherwise one with a number.
-func names(have map[string]json.RawMessage, add map[string]any) (map[string]string, error) {
-	out := make(map[string]string, len(add))
-	for name, v := range add {
-		out[name] = name
-		for n := 2; ; n++ {
-			raw, taken := have[out[name]]
-			if !taken {
-				break
-			}
-			var there any
-			if err := decodeJSON(raw, &there); err != nil {
-				return nil, fmt.Errorf("%s: %w", out[name], err)
-			}
-			if reflect.DeepEqual(withoutKinds(there), withoutKinds(v)) {
-				break
-			}
-			out[name] = fmt.Sprintf("%s_v%d", name, n)
+// means the same, otherwise one with a number. What a thing means depends on the names
+// of what it refers to, so this goes on until no name changes; things that
+// refer to each other in circles may be there twice.
+func names(have map[string]json.RawMessage, add map[string]any, kind string) (map[string]string, error) {
+	out := map[string]string{}
+	decoded := map[string]any{}
+	there := func(name string) (v any, taken bool, err error) {
+		if v, taken = decoded[name]; taken {
+			return v, true, nil
 		}
+		raw, taken := have[name]
+		if !taken {
+			return nil, false, nil
+		}
+		if err := decodeJSON(raw, &v); err != nil {
+			return nil, true, fmt.Errorf("%s: %w", name, err)
+		}
+		v = withoutKinds(v)
+		decoded[name] = v
+		return v, true, nil
+	}
+	choose := func(name string) (string, error) {
+		for n := 1; ; n++ {
+			as := name
+			if n > 1 {
+				as = fmt.Sprintf("%s_v%d", name, n)
+			}
+			v, taken, err := there(as)
+			if err != nil || !taken {
+				return as, err
+			}
+			mine := walk(withoutKinds(add[name]), func(ref string) string {
+				if ref == kind+name {
+					return kind + as
+				}
+				return rename(ref, kind, out)
+			})
+			if reflect.DeepEqual(v, mine) {
+				return as, nil
+			}
+		}
+	}
+	const rounds = 10 // as deep as one renamed thing may stand below another
+	for range rounds {
+		next := make(map[string]string, len(add))
+		for name := range add {
+			as, err := choose(name)
+			if err != nil {
+				return nil, err
+			}
+			next[name] = as
+		}
+		if maps.Equal(out, next) {
+			break
+		}
+		out = next
 	}
 	return out, nil
 }

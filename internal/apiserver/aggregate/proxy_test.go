@@ -214,24 +214,11 @@ func TestUpgradeDeadline(t *testing.T) {
 func TestFailedUpgrade(t *testing.T) {
 	var mu sync.Mutex
 	requests := 0
-	c := available(t, func(w http.ResponseWriter, r *http.Request) {
+	c := available(t, func(w http.ResponseWriter, _ *http.Request) {
 		mu.Lock()
 		requests++
 		mu.Unlock()
-		switch {
-		case r.Header.Get("Upgrade") == "":
-			// A switch that nobody asked for.
-			conn, _, err := w.(http.Hijacker).Hijack()
-			if err != nil {
-				http.Error(w, "HTTP/2", http.StatusInternalServerError)
-				return
-			}
-			conn.Close()
-		case r.URL.RawQuery == "ok":
-			io.WriteString(w, "no thanks")
-		default:
-			http.Error(w, "forbidden", http.StatusForbidden)
-		}
+		http.Error(w, "forbidden", http.StatusForbidden)
 	})
 	conn, br, res := c.upgrade("websocket")
 	body, _ := io.ReadAll(res.Body)
@@ -246,6 +233,33 @@ func TestFailedUpgrade(t *testing.T) {
 	}
 	if requests != 1 {
 		t.Errorf("the backend saw %d requests", requests)
+	}
+}
+
+// TestUnaskedSwitch: a backend that turns a plain request's connection into another one gets nowhere.
+func TestUnaskedSwitch(t *testing.T) {
+	c := newCluster(t, service(), endpoints(true))
+	c.old = true
+	closed := make(chan error, 1)
+	c.serveBackend(theAddress, metrics(func(w http.ResponseWriter, _ *http.Request) {
+		conn, rw, err := w.(http.Hijacker).Hijack()
+		if err != nil {
+			closed <- err
+			return
+		}
+		defer conn.Close()
+		io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, err = rw.ReadByte()
+		closed <- err
+	}))
+	c.put(c.apiService())
+	c.run().await("Passed")
+	res, body := c.get(thePath + "/pods")
+	if res.StatusCode != 503 || body != "invalid upgrade response: nobody asked for an upgrade\n" {
+		t.Errorf("%s %q", res.Status, body)
+	}
+	if err := <-closed; err != io.EOF {
+		t.Errorf("the connection lives: %v", err)
 	}
 }
 

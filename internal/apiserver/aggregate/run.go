@@ -206,6 +206,7 @@ func (a *Aggregator) drop(name string) {
 	b := a.backends[name]
 	delete(a.services, name)
 	delete(a.backends, name)
+	delete(a.losses, name)
 	if b != nil {
 		a.tabulate()
 		b.state.Load().link.forget()
