@@ -1,10 +1,12 @@
 package custom
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -43,6 +45,18 @@ func TestStatus(t *testing.T) {
 	r.Status.Carry(merged, widget(t, `{}`))
 	if got := plain(t, merged); got != `{"spec":{"a":1}}` {
 		t.Error("carried", got)
+	}
+
+	old = widget(t, `{spec: {a: 1}, status: {b: 1}}`)
+	over := r.Status.Over(old, widget(t, `{metadata: {name: w, labels: {x: z}}, spec: {a: 2}, status: {b: 2}}`))
+	over.SetResourceVersion("7")
+	over.SetLabels(map[string]string{"a": "b"})
+	over.SetManagedFields([]metav1.ManagedFieldsEntry{{Manager: "m"}})
+	if got := plain(t, asCustom(over)); got != `{"spec":{"a":1},"status":{"b":2}}` || over.GetName() != "w" {
+		t.Error("over", got)
+	}
+	if !reflect.DeepEqual(old, widget(t, `{spec: {a: 1}, status: {b: 1}}`)) {
+		t.Error("the old object changed:", old)
 	}
 
 	r = New(define(t, anything)).Row

@@ -19,9 +19,10 @@ type compiled struct {
 	status *node // of the property status
 	opaque bool  // there is a schema that nodes cannot say
 	err    error
-	// rules are the compiled CEL rules, which need the schema in the library's form; nil: there are none.
+	// rules are the compiled CEL rules; nil: there are none.
 	rules func() *cel.Validator
-	keep  *full
+	// structural stays for those who need it with every object: rules and embedded objects.
+	structural *structural.Structural
 }
 
 // full is a schema in the forms of the libraries. It is some ten times as big as the nodes.
@@ -60,16 +61,12 @@ func (v *Version) compile() *compiled {
 	b := builder{}
 	c.root = b.spine(props, s)
 	c.status = c.root.props["status"]
+	if c.root.below&(hasRules|hasEmbedded) != 0 {
+		c.structural = s
+	}
 	if c.root.below&hasRules != 0 {
 		// Compiling takes milliseconds and megabytes: it waits for the first object that is validated.
-		c.keep = &full{}
-		if *c.keep, err = v.forms(props, s); err != nil {
-			c.err = err
-			return c
-		}
-		c.rules = sync.OnceValue(func() *cel.Validator {
-			return cel.NewValidator(s, true, celconfig.PerCallLimit)
-		})
+		c.rules = sync.OnceValue(func() *cel.Validator { return cel.NewValidator(s, true, celconfig.PerCallLimit) })
 	}
 	return c
 }
@@ -110,10 +107,11 @@ func (v *Version) forms(props *apiextensions.JSONSchemaProps, s *structural.Stru
 	return f, nil
 }
 
-// forms are made when there is something to say, and left to the garbage collector after.
+// fullForms are made when there is something to say, and left to the garbage collector after.
 func (v *Version) fullForms() (*full, error) {
-	if c := v.compiled(); c.keep != nil || c.err != nil {
-		return c.keep, c.err
+	c := v.compiled()
+	if c.err != nil {
+		return nil, c.err
 	}
 	v.full.mu.Lock()
 	defer v.full.mu.Unlock()
@@ -124,8 +122,8 @@ func (v *Version) fullForms() (*full, error) {
 	if err != nil {
 		return nil, unservable(err)
 	}
-	var s *structural.Structural
-	if props != nil {
+	s := c.structural
+	if s == nil && props != nil {
 		if s, err = v.structural(props); err != nil {
 			return nil, err
 		}

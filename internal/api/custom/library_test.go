@@ -349,9 +349,13 @@ func randomMetadata(r *rand.Rand) any {
 		func() { m["finalizers"] = []any{"a/b"} },
 		func() { m["finalizers"] = []any{} },
 		func() { m["finalizers"] = []any{nil} },
-		func() { m["ownerReferences"] = []any{map[string]any{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "", "controller": true}} },
+		func() {
+			m["ownerReferences"] = []any{map[string]any{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "", "controller": true}}
+		},
 		func() { m["ownerReferences"] = []any{map[string]any{"apiVersion": "v1"}} },
-		func() { m["ownerReferences"] = []any{map[string]any{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "", "more": true}} },
+		func() {
+			m["ownerReferences"] = []any{map[string]any{"apiVersion": "v1", "kind": "Pod", "name": "p", "uid": "", "more": true}}
+		},
 		func() {
 			m["managedFields"] = []any{map[string]any{"manager": "m", "operation": "Update", "apiVersion": "v1", "time": "2020-01-02T03:04:05Z", "fieldsType": "FieldsV1", "fieldsV1": map[string]any{"f:spec": map[string]any{}}}}
 		},

@@ -67,11 +67,7 @@ func (v *Version) shape(o *unstructured.Unstructured, strict, drop bool) (unknow
 		c.root.dropNulls(o.Object)
 	}
 	if c.root != nil && c.root.below&hasEmbedded != 0 {
-		f, err := v.fullForms()
-		if err != nil {
-			return nil, err
-		}
-		ferr, paths := objectmeta.CoerceWithOptions(nil, o.Object, f.structural, false,
+		ferr, paths := objectmeta.CoerceWithOptions(nil, o.Object, c.structural, false,
 			objectmeta.CoerceOptions{DropInvalidFields: drop, ReturnUnknownFieldPaths: strict})
 		if ferr != nil {
 			return nil, ferr

@@ -8,7 +8,6 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -142,23 +141,4 @@ func validateReplicas(o map[string]any, path string, at []string) field.ErrorLis
 		return nil
 	}
 	return field.ErrorList{field.Invalid(field.NewPath(path), n, why)}
-}
-
-// status is the status subresource: nothing else of the object is taken, not even metadata.
-func (v *Version) status() *api.ResourceStatus {
-	return &api.ResourceStatus{
-		Only:  true,
-		Carry: func(dst, src api.Object) { carryStatus(asCustom(dst).Object, asCustom(src).Object) },
-		Validate: func(next, old api.Object) field.ErrorList {
-			return v.ValidateStatus(noCancel, asCustom(next), asCustom(old))
-		},
-	}
-}
-
-func carryStatus(dst, src map[string]any) {
-	if s, ok := src["status"]; ok {
-		dst["status"] = runtime.DeepCopyJSONValue(s)
-	} else {
-		delete(dst, "status")
-	}
 }

@@ -32,7 +32,7 @@ func (v *Version) Validate(ctx context.Context, o *unstructured.Unstructured) fi
 	}
 	errs = append(errs, v.scalePaths.validateSpec(o.Object)...)
 	errs = append(errs, v.scalePaths.validateStatus(o.Object)...)
-	errs = v.embedded(ctx, c, errs, o)
+	errs = c.embedded(ctx, errs, o)
 	if !c.root.tidy(o.Object) {
 		errs = v.say(errs, func(f *full) field.ErrorList {
 			return listtype.ValidateListSetsAndMaps(nil, f.structural, o.Object)
@@ -60,7 +60,7 @@ func (v *Version) ValidateUpdate(ctx context.Context, next, old *unstructured.Un
 	}
 	errs = append(errs, v.scalePaths.validateSpec(next.Object)...)
 	errs = append(errs, v.scalePaths.validateStatus(next.Object)...)
-	errs = v.embedded(ctx, c, errs, next)
+	errs = c.embedded(ctx, errs, next)
 	errs = v.untidy(c, errs, next, old)
 	return v.rules(ctx, c, errs, next, old, both)
 }
@@ -122,11 +122,11 @@ func (v *Version) typeErrors(o *unstructured.Unstructured) (errs field.ErrorList
 	return errs
 }
 
-func (v *Version) embedded(ctx context.Context, c *compiled, errs field.ErrorList, o *unstructured.Unstructured) field.ErrorList {
+func (c *compiled) embedded(ctx context.Context, errs field.ErrorList, o *unstructured.Unstructured) field.ErrorList {
 	if c.root == nil || c.root.below&hasEmbedded == 0 {
 		return errs
 	}
-	return v.say(errs, func(f *full) field.ErrorList { return objectmeta.Validate(ctx, nil, o.Object, f.structural, false) })
+	return append(errs, objectmeta.Validate(ctx, nil, o.Object, c.structural, false)...)
 }
 
 // untidy forgives sets and maps that were none before.
@@ -164,7 +164,7 @@ func (v *Version) rules(ctx context.Context, c *compiled, errs field.ErrorList, 
 	if blocks(errs) || blocks(v.metadataErrors(next, old)) {
 		return append(errs, field.Invalid(nil, nil, "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation"))
 	}
-	s := c.keep.structural
+	s := c.structural
 	var found field.ErrorList
 	if old == nil {
 		found, _ = rules.Validate(ctx, nil, s, next.Object, nil, celconfig.RuntimeCELCostBudget)
