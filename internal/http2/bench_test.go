@@ -6,7 +6,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,7 +18,6 @@ import (
 	"time"
 
 	xhttp2 "golang.org/x/net/http2"
-	"golang.org/x/net/http2/hpack"
 )
 
 // The benchmarks hold this server against net/http's. The server is a process of its own,
@@ -188,18 +186,19 @@ func BenchmarkGet(b *testing.B) {
 
 func BenchmarkDownload(b *testing.B) {
 	against(b, func(b *testing.B, addr string, c *http.Client) {
-		raw := dial(b, addr)
+		r := dial(b, addr)
+		r.SetReuseFrames()
 		b.SetBytes(25 << 20)
 		timed(b, c, addr, b.N, func() {
 			for i := range b.N {
-				raw.get("/big", uint32(2*i+1))
+				r.get("/big", uint32(2*i+1))
 				for {
-					f, err := raw.ReadFrame()
+					f, err := r.ReadFrame()
 					if err != nil {
 						b.Fatal(err)
 					}
 					if d, ok := f.(*xhttp2.DataFrame); ok {
-						raw.WriteWindowUpdate(0, max(1, d.Length))
+						r.WriteWindowUpdate(0, max(1, d.Length))
 						if d.StreamEnded() {
 							break
 						}
@@ -210,45 +209,6 @@ func BenchmarkDownload(b *testing.B) {
 	})
 }
 
-// raw is a client that does as little as possible.
-type raw struct {
-	*xhttp2.Framer
-	conn net.Conn
-	out  bytes.Buffer
-	enc  *hpack.Encoder
-	addr string
-}
-
-func dial(t testing.TB, addr string) *raw {
-	conn, err := tls.Dial("tcp", addr, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	r := &raw{conn: conn, addr: addr}
-	r.Framer = xhttp2.NewFramer(conn, bufio.NewReaderSize(conn, 64<<10))
-	r.SetReuseFrames()
-	r.enc = hpack.NewEncoder(&r.out)
-	io.WriteString(conn, xhttp2.ClientPreface)
-	r.WriteSettings(xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 1<<31 - 1})
-	r.WriteSettingsAck()
-	r.WriteWindowUpdate(0, 1<<30)
-	return r
-}
-
-func (r *raw) block(fields ...string) []byte {
-	r.out.Reset()
-	for i := 0; i < len(fields); i += 2 {
-		r.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
-	}
-	return r.out.Bytes()
-}
-
-func (r *raw) get(path string, id uint32) {
-	r.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: id, EndStream: true, EndHeaders: true,
-		BlockFragment: r.block(":method", "GET", ":scheme", "https", ":path", path, ":authority", r.addr)})
-}
-
 func benchEvents(b *testing.B, conns, streams int) {
 	against(b, func(b *testing.B, addr string, c *http.Client) {
 		watchers := conns * streams
@@ -257,6 +217,7 @@ func benchEvents(b *testing.B, conns, streams int) {
 		var wg sync.WaitGroup
 		for range conns {
 			r := dial(b, addr)
+			r.SetReuseFrames()
 			for i := range streams {
 				r.get("/watch", uint32(2*i+1))
 			}

@@ -245,6 +245,9 @@ func (c *conn) readBlock(h head, inside, pad int) error {
 func (c *conn) heardHeaders(id uint32, ended bool) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.dead != nil {
+		return c.dead // nobody would end what began now
+	}
 	if st := c.streams[id]; st != nil {
 		return c.heardTrailers(st, ended)
 	}

@@ -69,6 +69,7 @@ type server struct {
 	http *http.Server
 	Options
 	maxHeader int // of a request, counted as HPACK does
+	workers   workers
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
@@ -78,12 +79,7 @@ type server struct {
 // Configure makes the server answer HTTP/2 over TLS through this package. It must be
 // called before the server is started.
 func Configure(s *http.Server, o Options) {
-	srv := &server{http: s, Options: o.withDefaults(s), conns: map[*conn]struct{}{}}
-	srv.maxHeader = s.MaxHeaderBytes
-	if srv.maxHeader <= 0 {
-		srv.maxHeader = http.DefaultMaxHeaderBytes
-	}
-	srv.maxHeader += 10 * 32 // as net/http: HPACK counts 32 bytes for each header
+	srv := newServer(s, o)
 	if s.TLSNextProto == nil {
 		s.TLSNextProto = map[string]func(*http.Server, *tls.Conn, http.Handler){}
 	}
@@ -96,6 +92,16 @@ func Configure(s *http.Server, o Options) {
 		srv.serve(ctx, c, &state, h)
 	}
 	s.RegisterOnShutdown(srv.shutdown)
+}
+
+func newServer(s *http.Server, o Options) *server {
+	srv := &server{http: s, Options: o.withDefaults(s), conns: map[*conn]struct{}{}}
+	srv.maxHeader = s.MaxHeaderBytes
+	if srv.maxHeader <= 0 {
+		srv.maxHeader = http.DefaultMaxHeaderBytes
+	}
+	srv.maxHeader += 10 * 32 // as net/http: HPACK counts 32 bytes for each header
+	return srv
 }
 
 func (o Options) withDefaults(s *http.Server) Options {

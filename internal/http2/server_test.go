@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -643,4 +644,26 @@ func TestConnectionClose(t *testing.T) {
 	if a == b {
 		t.Error("the same connection twice")
 	}
+}
+
+// TestMain sees that nothing of the package is left when all servers are gone.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	var left string
+	tick := time.NewTicker(10 * time.Millisecond)
+	for begun := time.Now(); time.Since(begun) < 15*time.Second; <-tick.C {
+		buf := make([]byte, 1<<20)
+		buf = buf[:runtime.Stack(buf, true)]
+		left = ""
+		for g := range strings.SplitSeq(string(buf), "\n\n") {
+			if strings.Contains(g, "internal/http2.(*") && !strings.Contains(g, "TestMain") {
+				left += g + "\n\n"
+			}
+		}
+		if left == "" {
+			os.Exit(code)
+		}
+	}
+	fmt.Fprintln(os.Stderr, "goroutines left:\n"+left)
+	os.Exit(1)
 }

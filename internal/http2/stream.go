@@ -87,7 +87,7 @@ func (c *conn) open(id uint32, ended bool) error {
 		return nil
 	}
 	c.handlers++
-	go c.handle(st)
+	c.srv.workers.run(st)
 	return nil
 }
 
