@@ -3,8 +3,6 @@ package aggregate
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime/debug"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -51,11 +49,14 @@ type unwellError struct{ error }
 
 // look brings everything about a name in order, and tells whether it must be looked at again in time.
 func (a *Aggregator) look(ctx context.Context, name string) (again bool, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
-		}
-	}()
+	err = guarded(ctx, func(ctx context.Context) error {
+		again, err = a.bring(ctx, name)
+		return err
+	})
+	return again, err
+}
+
+func (a *Aggregator) bring(ctx context.Context, name string) (again bool, err error) {
 	have, err := a.get(ctx, name)
 	if err != nil {
 		return false, err

@@ -99,7 +99,10 @@ func (a *Aggregator) registerName(ctx context.Context, name string, have *apireg
 		err = a.Client.Delete(ctx, a.row, "", name, metav1.DeleteOptions{Preconditions: metav1.NewUIDPreconditions(string(have.UID))})
 	}
 	// Somebody was faster: what they did brings the name here again.
-	if err != nil && !apierrors.IsAlreadyExists(err) && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
+	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	a.mu.Lock()

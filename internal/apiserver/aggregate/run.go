@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -41,7 +42,7 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	run := func(f func(context.Context) error) {
 		parts.Go(func() {
-			if err := f(ctx); ctx.Err() == nil {
+			if err := guarded(ctx, f); ctx.Err() == nil {
 				cancel(err)
 			}
 		})
@@ -73,6 +74,16 @@ func (a *Aggregator) Run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	return context.Cause(ctx)
+}
+
+// guarded makes a panic an error: it ends Run, and not the process.
+func guarded(ctx context.Context, f func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f(ctx)
 }
 
 // begin notes what was there at the first start, and has every name looked at that there is or should be.
@@ -253,7 +264,9 @@ func (a *Aggregator) followWhileNeeded(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	var kinds sync.WaitGroup
 	for _, r := range []*api.Resource{all.For[*corev1.Service](), all.For[*discoveryv1.EndpointSlice]()} {
-		kinds.Go(func() { cancel(a.followKind(ctx, r)) })
+		kinds.Go(func() {
+			cancel(guarded(ctx, func(ctx context.Context) error { return a.followKind(ctx, r) }))
+		})
 	}
 	for ctx.Err() == nil && len(*a.table.Load()) > 0 {
 		select {
