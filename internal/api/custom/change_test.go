@@ -79,7 +79,7 @@ func TestSpecChanged(t *testing.T) {
 	}{
 		{"nothing", `{spec: {a: [1, {b: null}]}}`, `{spec: {a: [1, {b: null}]}}`, false, false},
 		{"spec", `{spec: {a: 1}}`, `{spec: {a: 2}}`, true, true},
-		{"a type", `{spec: {a: 1}}`, `{spec: {a: 1.0}}`, false, false}, // YAML has no 1.0
+		{"a number", `{spec: {a: 1}}`, `{spec: {a: 1.5}}`, true, true},
 		{"another field", `{}`, `{more: x}`, true, true},
 		{"a field goes", `{more: x}`, `{}`, true, true},
 		{"a list grows", `{spec: {a: []}}`, `{spec: {a: [1]}}`, true, true},

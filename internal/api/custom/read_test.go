@@ -118,6 +118,12 @@ func TestReadNotStructural(t *testing.T) {
 	if errs := v.Validate(t.Context(), o); len(errs) == 0 || errs[0].Field != "spec.ab" {
 		t.Error(errs)
 	}
+	if errs := v.ValidateUpdate(t.Context(), o, widget(t, `{spec: {b: x}}`)); len(errs) == 0 || errs[0].Field != "spec.ab" {
+		t.Error(errs)
+	}
+	if errs := v.ValidateStatus(t.Context(), o, o); len(errs) > 0 {
+		t.Error(errs)
+	}
 	if v.SchemaJSON() != nil {
 		t.Error("it is published")
 	}

@@ -148,6 +148,9 @@ type correlation func(*structural.Structural) *common.CorrelatedObject
 func (v *Version) correlate(next, old *unstructured.Unstructured) correlation {
 	var made *common.CorrelatedObject
 	return func(s *structural.Structural) *common.CorrelatedObject {
+		if s == nil {
+			return nil // the library finds out by itself
+		}
 		if made == nil {
 			made = common.NewCorrelatedObject(next.Object, old.Object, &model.Structural{Structural: s})
 		}
