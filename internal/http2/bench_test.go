@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,10 +56,12 @@ type benchHandler struct {
 
 func (s *benchHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
-	case "/cpu":
+	case "/spent":
 		var u syscall.Rusage
 		syscall.Getrusage(syscall.RUSAGE_SELF, &u)
-		fmt.Fprint(w, u.Utime.Nano()+u.Stime.Nano())
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		fmt.Fprint(w, u.Utime.Nano()+u.Stime.Nano(), m.Mallocs, m.TotalAlloc)
 	case "/small":
 		h := w.Header()
 		h.Set("Audit-Id", "2f8a9b43-6d0e-4a57-9e4f-1c7d54f0b6aa")
@@ -144,22 +147,27 @@ func against(b *testing.B, run func(b *testing.B, addr string, c *http.Client)) 
 	}
 }
 
-func cpu(b *testing.B, c *http.Client, addr string) int64 {
-	_, text := get(b, c, "https://"+addr+"/cpu")
-	n, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
+// spent is what the server's process has used.
+type spent struct{ cpu, allocs, bytes float64 }
+
+func spentBy(b *testing.B, c *http.Client, addr string) (s spent) {
+	_, text := get(b, c, "https://"+addr+"/spent")
+	if _, err := fmt.Sscan(text, &s.cpu, &s.allocs, &s.bytes); err != nil {
 		b.Fatal(err)
 	}
-	return n
+	return s
 }
 
 // timed runs what is measured, which is ops operations.
 func timed(b *testing.B, c *http.Client, addr string, ops int, f func()) {
-	before := cpu(b, c, addr)
+	before := spentBy(b, c, addr)
 	b.ResetTimer()
 	f()
 	b.StopTimer()
-	b.ReportMetric(float64(cpu(b, c, addr)-before)/1e3/float64(ops), "cpu-µs/op")
+	after := spentBy(b, c, addr)
+	b.ReportMetric((after.cpu-before.cpu)/1e3/float64(ops), "cpu-µs/op")
+	b.ReportMetric((after.allocs-before.allocs)/float64(ops), "server-allocs/op")
+	b.ReportMetric((after.bytes-before.bytes)/float64(ops), "server-B/op")
 }
 
 func BenchmarkGet(b *testing.B) {

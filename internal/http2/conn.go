@@ -104,6 +104,10 @@ func (c *conn) serve(retire bool) {
 
 	err := c.readPreface()
 	if err == nil {
+		c.mu.Lock()
+		c.tell(http.StateActive)
+		c.tell(http.StateIdle)
+		c.mu.Unlock()
 		err = c.readFrames()
 	}
 	var broken connError

@@ -3,6 +3,7 @@ package http2
 import (
 	"encoding/binary"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -307,22 +308,21 @@ func (c *conn) refuse(e streamError) error {
 // resetLog remembers the streams that we reset lately: what the client sent before it
 // knew is no mistake.
 type resetLog struct {
-	ids  [32]uint32
+	ids  []uint32
 	next int
 }
 
+const maxResets = 256
+
 func (l *resetLog) add(id uint32) {
-	if !l.has(id) {
-		l.ids[l.next%len(l.ids)] = id
-		l.next++
+	switch {
+	case l.has(id):
+	case len(l.ids) < maxResets:
+		l.ids = append(l.ids, id)
+	default:
+		l.ids[l.next] = id
+		l.next = (l.next + 1) % maxResets
 	}
 }
 
-func (l *resetLog) has(id uint32) bool {
-	for _, have := range l.ids {
-		if have == id {
-			return true
-		}
-	}
-	return false
-}
+func (l *resetLog) has(id uint32) bool { return slices.Contains(l.ids, id) }

@@ -276,45 +276,51 @@ func (w *response) send(p []byte, flush bool) error {
 func (w *response) finish() {
 	c, st := w.st.c, w.st
 	defer w.letGo()
-	if st.gone != nil || st.localDone {
-		w.ended = true
-		return
-	}
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
 	}
 	w.ended = true
-	if w.declared > w.written && !w.head && bodyAllowed(w.status) {
-		// Less than was promised: the client must not take it for the whole.
-		c.reset(st, xhttp2.ErrCodeInternal, errReset)
+	if st.gone != nil || !st.localDone && !w.sendRest() {
 		return
-	}
-	trailers := w.takeTrailers()
-	var body []byte
-	length := w.written
-	if w.held != nil {
-		body = w.held.body[:w.held.n]
-	}
-	if w.head && length == 0 {
-		length = -1 // nobody knows what GET would have said
-	}
-	end := (w.head || len(body) == 0) && len(trailers) == 0
-	if w.sendHead(body, nil, length, end) != nil {
-		return
-	}
-	if !w.head && !st.localDone && c.data(st, body, nil, len(trailers) == 0) != nil {
-		return
-	}
-	if !st.localDone {
-		if c.waitRoom(st) != nil {
-			return
-		}
-		c.sendTrailers(st, trailers)
 	}
 	if !st.remoteDone {
 		// The client need not send what nobody reads (RFC 9113, 8.1).
 		c.reset(st, xhttp2.ErrCodeNo, errReset)
 	}
+}
+
+// sendRest sends what ends the stream, and tells whether it could. c.mu is held.
+func (w *response) sendRest() bool {
+	c, st := w.st.c, w.st
+	if w.declared > w.written && !w.head && bodyAllowed(w.status) {
+		// Less than was promised: the client must not take it for the whole.
+		c.reset(st, xhttp2.ErrCodeInternal, errReset)
+		return false
+	}
+	trailers := w.takeTrailers()
+	var first, body []byte
+	if w.held != nil {
+		first = w.held.body[:w.held.n]
+	}
+	length := w.written
+	if !w.head {
+		body = first
+	} else if length == 0 {
+		length = -1 // nobody knows what GET would have said
+	}
+	if w.sendHead(first, nil, length, len(body) == 0 && len(trailers) == 0) != nil {
+		return false
+	}
+	if !w.head && !st.localDone && c.data(st, body, nil, len(trailers) == 0) != nil {
+		return false
+	}
+	if !st.localDone {
+		if c.waitRoom(st) != nil {
+			return false
+		}
+		c.sendTrailers(st, trailers)
+	}
+	return true
 }
 
 // takeTrailers are the trailers that were announced and set, or are named as such.

@@ -10,8 +10,9 @@
 //
 // In: an http.Server (its Handler, times and limits). Out: the same handler, called with
 // requests and response writers that behave as net/http's do, with these exceptions: no
-// server push, no CloseNotifier, no extended CONNECT, HTTP2Config's pings are not sent
-// (TCP's keep-alive and the deadlines find who is gone).
+// server push, no CloseNotifier, no extended CONNECT; of HTTP2Config only what Options
+// name is heeded. No pings are sent: TCP's keep-alive and the deadlines find who is gone.
+// Which ciphers are good enough is up to the tls.Config.
 //
 // Goroutines: one reads the connection's frames, one for each request runs its handler.
 // The reader never writes to the socket (a client that does not read must not keep us from

@@ -186,6 +186,7 @@ func TestAnswers(t *testing.T) {
 			}
 			io.WriteString(w, "b")
 		}, 200, "", -1, nil},
+		{"head with a body", "HEAD+", func(w http.ResponseWriter, r *http.Request) { w.(http.Flusher).Flush() }, 200, "", -1, nil},
 		{"trailers", "GET", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Trailer", "A, B")
 			io.WriteString(w, "x")
@@ -209,7 +210,11 @@ func TestAnswers(t *testing.T) {
 	clients(t, ts, func(t *testing.T, c *http.Client) {
 		for _, test := range tests {
 			t.Run(test.name, func(t *testing.T) {
-				r, _ := http.NewRequest(test.method, ts.URL, nil)
+				method, more := strings.CutSuffix(test.method, "+")
+				r, _ := http.NewRequest(method, ts.URL, nil)
+				if more {
+					r, _ = http.NewRequest(method, ts.URL, struct{ io.Reader }{strings.NewReader("body")})
+				}
 				r.Header.Set("Test", test.name)
 				res, err := c.Do(r)
 				if err != nil {
