@@ -11,8 +11,8 @@
 // version) and how their values are printed, so both are part of what users see.
 //
 // Invariants: nothing here changes the definition that is validated; what a stored definition already breaks
-// it may go on breaking (demand); maps are walked in the order of their keys, so that the same definition
-// always has the same errors in the same order.
+// it may go on breaking (demand); the same definition always has the same errors in the same order, so maps are
+// walked in the order of their keys where errors come out.
 //
 // Read customresourcedefinition.go first, then validate.go, spec.go, schema.go; the status is in condition.go.
 package apiextensions

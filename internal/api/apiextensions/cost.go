@@ -104,9 +104,12 @@ func (c *ruleScope) typed() (*ruleType, error) {
 			c.err = err
 			return nil, err
 		}
-		if t = c.from(t); t != nil && t.declared != nil {
-			c.known = t
-			return c.known, nil
+		// compat: a schema that is no part of the type of its parent (items of an object) has no type, and
+		// its rules cannot be compiled; what is inside of it has one of its own.
+		if t.declared != nil {
+			if c.known = c.from(t); c.known != nil {
+				return c.known, nil
+			}
 		}
 	}
 	s, err := schema.NewStructural(c.props)

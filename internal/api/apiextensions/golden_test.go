@@ -16,8 +16,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"sigs.k8s.io/yaml"
-
-	"github.com/skiff-k8s/skiff/internal/api"
 )
 
 var rewrite = flag.Bool("rewrite", false, "rewrite the golden files")
@@ -267,5 +265,3 @@ func conditions(t *testing.T, text string) string {
 	}
 	return fmt.Sprintf("changed: %t\n%s", changed, y)
 }
-
-var _ api.Object = &apiextensionsv1.CustomResourceDefinition{}

@@ -1,11 +1,6 @@
 package apiextensions
 
-import (
-	"maps"
-	"slices"
-
-	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
-)
+import "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 
 // anySchema tells whether a schema of the definition is as asked; the first one that is ends the walk.
 func anySchema(s *apiextensions.CustomResourceDefinitionSpec, is func(*apiextensions.JSONSchemaProps) bool) bool {
@@ -20,7 +15,8 @@ func anySchema(s *apiextensions.CustomResourceDefinitionSpec, is func(*apiextens
 	return false
 }
 
-// has tells whether a schema, or one inside of it, is as asked; the first one that is ends the walk.
+// has tells whether a schema, or one inside of it, is as asked; the first one that is ends the walk, which
+// goes in no order.
 func has(s *apiextensions.JSONSchemaProps, is func(*apiextensions.JSONSchemaProps) bool) bool {
 	if s == nil {
 		return false
@@ -37,8 +33,8 @@ func has(s *apiextensions.JSONSchemaProps, is func(*apiextensions.JSONSchemaProp
 		return false
 	}
 	named := func(all map[string]apiextensions.JSONSchemaProps) bool {
-		for _, k := range slices.Sorted(maps.Keys(all)) {
-			if v := all[k]; has(&v, is) {
+		for _, v := range all {
+			if has(&v, is) {
 				return true
 			}
 		}
@@ -52,8 +48,8 @@ func has(s *apiextensions.JSONSchemaProps, is func(*apiextensions.JSONSchemaProp
 		named(s.PatternProperties) || orBool(s.AdditionalItems) || named(s.Definitions) {
 		return true
 	}
-	for _, k := range slices.Sorted(maps.Keys(s.Dependencies)) {
-		if has(s.Dependencies[k].Schema, is) {
+	for _, d := range s.Dependencies {
+		if has(d.Schema, is) {
 			return true
 		}
 	}

@@ -49,6 +49,7 @@ func suspicious(o *apiextensionsv1.CustomResourceDefinition) (formats, sets []st
 			return false
 		})
 	})
+	slices.Sort(formats)
 	slices.Sort(sets)
 	return formats, sets
 }
