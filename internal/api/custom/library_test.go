@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -12,13 +13,16 @@ import (
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structural "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel/model"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/apiserver/pkg/cel/common"
 )
 
 // The nodes say what the libraries of Kubernetes would: schemas and objects at random
@@ -52,7 +56,7 @@ func libraryRead(f *full, o *unstructured.Unstructured) (unknown []string, err e
 
 func compare(t *testing.T, props *apiextensionsv1.JSONSchemaProps, objects ...map[string]any) {
 	t.Helper()
-	crd := defineSchema(props)
+	crd := defineSchema(props, withStatus)
 	v := New(crd).Versions["v1"]
 	in, err := v.schema()
 	if err != nil {
@@ -93,8 +97,8 @@ func compare(t *testing.T, props *apiextensionsv1.JSONSchemaProps, objects ...ma
 			t.Fatalf("%s\n%v, read again, is %v %q %v", tell(), ours, again, u, err)
 		}
 		for _, o := range []*unstructured.Unstructured{o, ours} {
-			errs := texts0(v.Validate(context.Background(), o))
-			if w := texts0(libraryValidate(f, o)); !slices.Equal(errs, w) {
+			errs := inOrder(v.Validate(context.Background(), o))
+			if w := inOrder(libraryValidate(f, o)); !slices.Equal(errs, w) {
 				t.Fatalf("%s\n%v\n%q\nthe library: %q", tell(), o.Object, errs, w)
 			}
 			c := v.compiled()
@@ -103,8 +107,16 @@ func compare(t *testing.T, props *apiextensionsv1.JSONSchemaProps, objects ...ma
 				t.Fatalf("%s\n%v: %d\nthe library: %v", tell(), o.Object, got, valid)
 			}
 		}
-		if last != nil {
-			texts0(v.ValidateUpdate(context.Background(), ours, last))
+		for _, old := range []*unstructured.Unstructured{last, mixed(ours, last)} {
+			if old == nil {
+				continue
+			}
+			if got, want := inOrder(v.ValidateUpdate(context.Background(), ours, old)), inOrder(libraryUpdate(f, ours, old)); !slices.Equal(got, want) {
+				t.Fatalf("%s\n%v over\n%v\n%q\nthe library: %q", tell(), ours.Object, old.Object, got, want)
+			}
+			if got, want := inOrder(v.ValidateStatus(context.Background(), ours, old)), inOrder(libraryStatus(f, ours, old)); !slices.Equal(got, want) {
+				t.Fatalf("%s\nstatus of %v over\n%v\n%q\nthe library: %q", tell(), ours.Object, old.Object, got, want)
+			}
 		}
 		last = ours
 	}
@@ -116,8 +128,45 @@ func libraryValidate(f *full, o *unstructured.Unstructured) field.ErrorList {
 	return append(errs, listtype.ValidateListSetsAndMaps(nil, f.structural, o.Object)...)
 }
 
-// texts0 are errors in no order: maps have none.
-func texts0(errs field.ErrorList) (out []string) {
+func libraryUpdate(f *full, next, old *unstructured.Unstructured) field.ErrorList {
+	both := common.NewCorrelatedObject(next.Object, old.Object, &model.Structural{Structural: f.structural})
+	errs := validation.ValidateCustomResourceUpdate(nil, next.Object, old.Object, f.object, validation.WithRatcheting(both))
+	errs = append(errs, objectmeta.Validate(context.Background(), nil, next.Object, f.structural, false)...)
+	return append(errs, libraryLists(f, next, old)...)
+}
+
+func libraryStatus(f *full, next, old *unstructured.Unstructured) (errs field.ErrorList) {
+	both := common.NewCorrelatedObject(next.Object, old.Object, &model.Structural{Structural: f.structural})
+	if status, ok := next.Object["status"]; ok && f.status != nil {
+		errs = validation.ValidateCustomResourceUpdate(field.NewPath("status"), status, old.Object["status"], f.status, validation.WithRatcheting(both.Key("status")))
+	}
+	return append(errs, libraryLists(f, next, old)...)
+}
+
+func libraryLists(f *full, next, old *unstructured.Unstructured) field.ErrorList {
+	if len(listtype.ValidateListSetsAndMaps(nil, f.structural, old.Object)) > 0 {
+		return nil
+	}
+	return listtype.ValidateListSetsAndMaps(nil, f.structural, next.Object)
+}
+
+// mixed has some fields of each: some of what is wrong was wrong before.
+func mixed(a, b *unstructured.Unstructured) *unstructured.Unstructured {
+	if b == nil {
+		return nil
+	}
+	out := a.DeepCopy()
+	i := 0
+	for _, k := range slices.Sorted(maps.Keys(b.Object)) {
+		if i++; i%2 == 0 {
+			out.Object[k] = runtime.DeepCopyJSONValue(b.Object[k])
+		}
+	}
+	return out
+}
+
+// inOrder sorts errors: those of maps come in any order.
+func inOrder(errs field.ErrorList) (out []string) {
 	for _, e := range errs {
 		out = append(out, e.Error())
 	}
@@ -147,7 +196,7 @@ func TestNodesAgreeWithLibrary(t *testing.T) {
 	}
 }
 
-var names = []string{"a", "b", "c", "name", "metadata", "kind", ""}
+var names = []string{"a", "b", "c", "name", "status", "metadata", "kind", ""}
 
 func randomSchema(r *rand.Rand, depth int) *apiextensionsv1.JSONSchemaProps {
 	p := &apiextensionsv1.JSONSchemaProps{}
@@ -231,7 +280,8 @@ func randomSchema(r *rand.Rand, depth int) *apiextensionsv1.JSONSchemaProps {
 	}
 	if some(5) {
 		v := randomValue(r, p, depth)
-		if b, err := json.Marshal(v); err == nil {
+		// Defaults are valid where definitions are, so nulls in them are rare.
+		if b, err := json.Marshal(v); err == nil && !strings.Contains(string(b), "null") {
 			p.Default = &apiextensionsv1.JSON{Raw: b}
 		}
 	}
