@@ -18,7 +18,7 @@ import (
 // others are all definitions; those of other groups and the definition itself do no harm among them.
 //
 // A definition becomes established together with its names and stays so: whoever serves kinds serves one as
-// soon as it sees that its definition is established. Who names a conflict first depends on the order in which
+// soon as it sees that its definition is established. One that is being deleted is not established any more. Who names a conflict first depends on the order in which
 // definitions are looked at, so that call for one at a time, and for all of the group again after a definition
 // changed its accepted names or is gone.
 func Conditions(crd *apiextensionsv1.CustomResourceDefinition, others []*apiextensionsv1.CustomResourceDefinition, now time.Time) (status apiextensionsv1.CustomResourceDefinitionStatus, changed bool) {
@@ -75,6 +75,8 @@ func established(crd *apiextensionsv1.CustomResourceDefinition, status *apiexten
 	switch {
 	case was != nil && was.Status == apiextensionsv1.ConditionTrue:
 		return nil
+	case accepted && crd.DeletionTimestamp != nil:
+		return nil // nobody wants it any more
 	case accepted && unreadable(crd.Spec.Conversion):
 		c.Reason, c.Message = "InvalidCABundle", "The conversion webhook CABundle is invalid"
 	case accepted:
@@ -91,13 +93,15 @@ func unreadable(c *apiextensionsv1.CustomResourceConversion) bool {
 	return c != nil && c.Webhook != nil && c.Webhook.ClientConfig != nil && readBundle(c.Webhook.ClientConfig.CABundle) != nil
 }
 
-// nonStructural says what is wrong with schemas that came before structural ones; nil: nothing.
+// nonStructural says what is wrong with schemas that came before structural ones; nil: nothing. Only definitions
+// that keep unknown fields can have such schemas: no server ever accepted them in others, and to look through
+// large ones takes milliseconds.
 func nonStructural(crd *apiextensionsv1.CustomResourceDefinition) *apiextensionsv1.CustomResourceDefinitionCondition {
-	c := &apiextensionsv1.CustomResourceDefinitionCondition{Type: apiextensionsv1.NonStructuralSchema, Status: apiextensionsv1.ConditionTrue, Reason: "Violations"}
-	var errs field.ErrorList
-	if crd.Spec.PreserveUnknownFields {
-		errs = append(errs, field.Invalid(specPath.Child("preserveUnknownFields"), true, "must be false"))
+	if !crd.Spec.PreserveUnknownFields {
+		return nil
 	}
+	c := &apiextensionsv1.CustomResourceDefinitionCondition{Type: apiextensionsv1.NonStructuralSchema, Status: apiextensionsv1.ConditionTrue, Reason: "Violations"}
+	errs := field.ErrorList{field.Invalid(specPath.Child("preserveUnknownFields"), true, "must be false")}
 	for i, v := range crd.Spec.Versions {
 		if v.Schema == nil || v.Schema.OpenAPIV3Schema == nil {
 			continue
@@ -114,9 +118,6 @@ func nonStructural(crd *apiextensionsv1.CustomResourceDefinition) *apiextensions
 			return c
 		}
 		errs = append(errs, schema.ValidateStructural(specPath.Child("versions").Index(i).Child("schema", "openAPIV3Schema"), s)...)
-	}
-	if len(errs) == 0 {
-		return nil
 	}
 	c.Message = errs.ToAggregate().Error()
 	return c
