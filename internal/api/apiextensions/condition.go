@@ -18,7 +18,7 @@ import (
 // others are all definitions; those of other groups and the definition itself do no harm among them.
 //
 // A definition becomes established together with its names and stays so: whoever serves kinds serves one as
-// soon as it sees that its definition is established. One that is being deleted is not established any more. Who names a conflict first depends on the order in which
+// soon as it sees that its definition is established. One that is being deleted does not become established any more. Who names a conflict first depends on the order in which
 // definitions are looked at, so that call for one at a time, and for all of the group again after a definition
 // changed its accepted names or is gone.
 func Conditions(crd *apiextensionsv1.CustomResourceDefinition, others []*apiextensionsv1.CustomResourceDefinition, now time.Time) (status apiextensionsv1.CustomResourceDefinitionStatus, changed bool) {
