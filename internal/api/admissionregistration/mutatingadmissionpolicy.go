@@ -20,10 +20,10 @@ var MutatingAdmissionPolicy = api.Kind[admissionregistrationv1.MutatingAdmission
 		meta.DefaultAt(&o.Spec.FailurePolicy, admissionregistrationv1.Fail)
 		defaultMatch(o.Spec.MatchConstraints)
 	},
-	Validate: validateMutatingPolicy,
-	ValidateUpdate: func(next, _ *admissionregistrationv1.MutatingAdmissionPolicy) field.ErrorList {
-		return validateMutatingPolicy(next)
+	Validate: func(o *admissionregistrationv1.MutatingAdmissionPolicy) field.ErrorList {
+		return validateMutatingPolicy(o, nil)
 	},
+	ValidateUpdate: validateMutatingPolicy,
 	Columns: api.Columns[admissionregistrationv1.MutatingAdmissionPolicy]{
 		api.NameColumn[admissionregistrationv1.MutatingAdmissionPolicy](),
 		api.Number("Mutations", "Mutation indicates the number of mutations rules defined in this configuration", func(o *admissionregistrationv1.MutatingAdmissionPolicy) any { return int64(len(o.Spec.Mutations)) }),

@@ -24,9 +24,12 @@ var MutatingWebhookConfiguration = api.Kind[admissionregistrationv1.MutatingWebh
 			meta.DefaultAt(&o.Webhooks[i].ReinvocationPolicy, admissionregistrationv1.NeverReinvocationPolicy)
 		}
 	},
-	Validate: validateMutatingWebhooks,
+	Validate: func(o *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
+		return validateMutatingWebhooks(o, before{})
+	},
 	ValidateUpdate: func(next, old *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
-		return asBefore(validateMutatingWebhooks(next), validateMutatingWebhooks(old))
+		b := conditionsBefore(mutatingConditions(next), mutatingConditions(old))
+		return asBefore(validateMutatingWebhooks(next, b), validateMutatingWebhooks(old, before{sameConditions: true}))
 	},
 	Columns: api.Columns[admissionregistrationv1.MutatingWebhookConfiguration]{
 		api.NameColumn[admissionregistrationv1.MutatingWebhookConfiguration](),
@@ -35,12 +38,13 @@ var MutatingWebhookConfiguration = api.Kind[admissionregistrationv1.MutatingWebh
 	},
 }
 
-func validateMutatingWebhooks(o *admissionregistrationv1.MutatingWebhookConfiguration) field.ErrorList {
+func validateMutatingWebhooks(o *admissionregistrationv1.MutatingWebhookConfiguration, b before) field.ErrorList {
+	x := expressions{before: b}
 	var errs field.ErrorList
 	seen := map[string]bool{}
 	for i := range o.Webhooks {
 		at := field.NewPath("webhooks").Index(i)
-		errs = append(errs, mutating(&o.Webhooks[i]).validate(at)...)
+		errs = append(errs, mutating(&o.Webhooks[i]).validate(&x, at)...)
 		policies := []admissionregistrationv1.ReinvocationPolicyType{admissionregistrationv1.IfNeededReinvocationPolicy, admissionregistrationv1.NeverReinvocationPolicy}
 		if p := o.Webhooks[i].ReinvocationPolicy; p != nil && !slices.Contains(policies, *p) {
 			errs = append(errs, field.NotSupported(at.Child("reinvocationPolicy"), *p, policies))
@@ -51,4 +55,12 @@ func validateMutatingWebhooks(o *admissionregistrationv1.MutatingWebhookConfigur
 		seen[o.Webhooks[i].Name] = true
 	}
 	return errs
+}
+
+func mutatingConditions(c *admissionregistrationv1.MutatingWebhookConfiguration) [][]admissionregistrationv1.MatchCondition {
+	all := make([][]admissionregistrationv1.MatchCondition, len(c.Webhooks))
+	for i := range c.Webhooks {
+		all[i] = c.Webhooks[i].MatchConditions
+	}
+	return all
 }

@@ -1,6 +1,7 @@
 package admissionregistration
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -10,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/skiff-k8s/skiff/internal/api/cel"
 	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
 
@@ -111,50 +113,87 @@ func validatePolicyName(name string) field.ErrorList {
 	return meta.NameError(specPath.Child("policyName"), name, meta.DNSSubdomain)
 }
 
-func validatePolicy(o *admissionregistrationv1.ValidatingAdmissionPolicy) field.ErrorList {
+func validatePolicy(o, old *admissionregistrationv1.ValidatingAdmissionPolicy) field.ErrorList {
 	s := &o.Spec
+	x := expressions{params: s.ParamKind != nil, before: policyBefore(o, old)}
 	errs := validateFailure(s.FailurePolicy, specPath)
 	errs = append(errs, validateParamKind(s.ParamKind, specPath.Child("paramKind"))...)
 	errs = append(errs, validateMatch(s.MatchConstraints, specPath.Child("matchConstraints"), true)...)
-	errs = append(errs, validateConditions(s.MatchConditions, specPath.Child("matchConditions"))...)
-	for i, v := range s.Variables {
-		errs = append(errs, validateVariable(v.Name, v.Expression, specPath.Child("variables").Index(i))...)
+	errs = append(errs, x.conditions(s.MatchConditions, specPath.Child("matchConditions"))...)
+	for i := range s.Variables {
+		errs = append(errs, x.variable(&s.Variables[i], specPath.Child("variables").Index(i))...)
 	}
 	if len(s.Validations) == 0 && len(s.AuditAnnotations) == 0 {
 		const text = "validations or auditAnnotations must contain at least one item"
-		errs = append(errs, field.Required(specPath.Child("validations"), text), field.Required(specPath.Child("auditAnnotations"), text))
+		return append(errs, field.Required(specPath.Child("validations"), text), field.Required(specPath.Child("auditAnnotations"), text))
 	}
-	reasons := []metav1.StatusReason{metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonRequestEntityTooLarge}
-	for i, v := range s.Validations {
-		idx := specPath.Child("validations").Index(i)
-		if v.Expression == "" {
-			errs = append(errs, field.Required(idx.Child("expression"), "expression is not specified"))
-		}
-		if v.Reason != nil && *v.Reason != metav1.StatusReasonUnauthorized && !slices.Contains(reasons, *v.Reason) {
-			errs = append(errs, field.NotSupported(idx.Child("reason"), *v.Reason, reasons))
-		}
+	for i := range s.Validations {
+		errs = append(errs, x.validation(&s.Validations[i], specPath.Child("validations").Index(i))...)
 	}
-	for i, a := range s.AuditAnnotations {
-		idx := specPath.Child("auditAnnotations").Index(i)
-		if a.Key == "" {
-			errs = append(errs, field.Required(idx.Child("key"), ""))
-		}
-		if a.ValueExpression == "" {
-			errs = append(errs, field.Required(idx.Child("valueExpression"), ""))
+	at := specPath.Child("auditAnnotations")
+	if len(s.AuditAnnotations) > maxAuditAnnotations {
+		errs = append(errs, field.Invalid(at, meta.GoNames(s.AuditAnnotations), fmt.Sprintf("must not have more than %d auditAnnotations", maxAuditAnnotations)))
+	}
+	for i := range s.AuditAnnotations {
+		a := &s.AuditAnnotations[i]
+		errs = append(errs, x.annotation(o.Name, a, at.Index(i))...)
+		if slices.ContainsFunc(s.AuditAnnotations[:i], func(b admissionregistrationv1.AuditAnnotation) bool { return a.Key == b.Key }) {
+			errs = append(errs, field.Duplicate(at.Index(i).Child("key"), a.Key))
 		}
 	}
 	return errs
 }
 
-func validateVariable(name, expression string, at *field.Path) field.ErrorList {
+const (
+	maxAuditAnnotations      = 20
+	maxAuditAnnotationLength = 5 * 1024
+)
+
+var reasons = []metav1.StatusReason{metav1.StatusReasonForbidden, metav1.StatusReasonInvalid, metav1.StatusReasonRequestEntityTooLarge}
+
+func (x *expressions) validation(v *admissionregistrationv1.Validation, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if name == "" {
-		errs = append(errs, field.Required(at.Child("name"), "name is not specified"))
-	} else if !identifier(name) {
-		errs = append(errs, field.Invalid(at.Child("name"), name, "must be a valid CEL identifier"))
-	}
-	if expression == "" {
+	if strings.TrimSpace(v.Expression) == "" {
 		errs = append(errs, field.Required(at.Child("expression"), "expression is not specified"))
+	} else {
+		errs = append(errs, x.compile(v.Expression, withAuthorizer, cel.Bool, at.Child("expression"))...)
+	}
+	switch {
+	case v.MessageExpression == "":
+	case strings.TrimSpace(v.MessageExpression) == "":
+		errs = append(errs, field.Invalid(at.Child("messageExpression"), v.MessageExpression, "must be non-empty if specified"))
+	default:
+		errs = append(errs, x.compile(v.MessageExpression, cel.Scope{}, cel.String, at.Child("messageExpression"))...)
+	}
+	switch message := strings.TrimSpace(v.Message); {
+	case v.Message == "":
+	case message == "":
+		errs = append(errs, field.Invalid(at.Child("message"), v.Message, "message must be non-empty if specified"))
+	case strings.ContainsAny(message, "\n\r"):
+		errs = append(errs, field.Invalid(at.Child("message"), v.Message, "message must not contain line breaks"))
+	}
+	if v.Reason != nil && *v.Reason != metav1.StatusReasonUnauthorized && !slices.Contains(reasons, *v.Reason) {
+		errs = append(errs, field.NotSupported(at.Child("reason"), *v.Reason, reasons))
+	}
+	return errs
+}
+
+func (x *expressions) annotation(policy string, a *admissionregistrationv1.AuditAnnotation, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if policy != "" {
+		// The annotation will be POLICY/KEY.
+		errs = append(errs, meta.Invalids(at.Child("key"), policy+"/"+a.Key, meta.QualifiedName(policy+"/"+a.Key))...)
+	} else {
+		errs = append(errs, field.Invalid(at.Child("key"), a.Key, "requires metadata.name be non-empty"))
+	}
+	at = at.Child("valueExpression")
+	switch n := len(strings.TrimSpace(a.ValueExpression)); {
+	case n == 0:
+		errs = append(errs, field.Required(at, "valueExpression is not specified"))
+	case n > maxAuditAnnotationLength:
+		errs = append(errs, field.Required(at, fmt.Sprintf("must not exceed %d bytes in length", maxAuditAnnotationLength)))
+	default:
+		errs = append(errs, x.compile(a.ValueExpression, withAuthorizer, cel.StringOrNull, at)...)
 	}
 	return errs
 }
@@ -196,40 +235,21 @@ func validatePolicyBinding(o *admissionregistrationv1.ValidatingAdmissionPolicyB
 	return errs
 }
 
-func validateMutatingPolicy(o *admissionregistrationv1.MutatingAdmissionPolicy) field.ErrorList {
+func validateMutatingPolicy(o, old *admissionregistrationv1.MutatingAdmissionPolicy) field.ErrorList {
 	s := &o.Spec
+	x := expressions{params: s.ParamKind != nil, before: mutatingPolicyBefore(o, old)}
 	errs := validateFailure(s.FailurePolicy, specPath)
 	errs = append(errs, validateParamKind(s.ParamKind, specPath.Child("paramKind"))...)
 	errs = append(errs, validateMatch(s.MatchConstraints, specPath.Child("matchConstraints"), true)...)
-	errs = append(errs, validateConditions(s.MatchConditions, specPath.Child("matchConditions"))...)
-	for i, v := range s.Variables {
-		errs = append(errs, validateVariable(v.Name, v.Expression, specPath.Child("variables").Index(i))...)
+	errs = append(errs, x.conditions(s.MatchConditions, specPath.Child("matchConditions"))...)
+	for i := range s.Variables {
+		errs = append(errs, x.variable(&s.Variables[i], specPath.Child("variables").Index(i))...)
 	}
 	if len(s.Mutations) == 0 {
 		errs = append(errs, field.Required(specPath.Child("mutations"), "mutations must contain at least one item"))
 	}
-	for i, m := range s.Mutations {
-		idx := specPath.Child("mutations").Index(i)
-		switch m.PatchType {
-		case admissionregistrationv1.PatchTypeApplyConfiguration:
-			if m.JSONPatch != nil {
-				errs = append(errs, field.Invalid(idx.Child("jsonPatch"), "{jsonPatch}", "must not be specified when patchType is ApplyConfiguration"))
-			}
-			if m.ApplyConfiguration == nil {
-				errs = append(errs, field.Required(idx.Child("applyConfiguration"), "must be specified when patchType is ApplyConfiguration"))
-			}
-		case admissionregistrationv1.PatchTypeJSONPatch:
-			if m.ApplyConfiguration != nil {
-				errs = append(errs, field.Invalid(idx.Child("applyConfiguration"), "{applyConfiguration}", "must not be specified when patchType is JSONPatch"))
-			}
-			if m.JSONPatch == nil {
-				errs = append(errs, field.Required(idx.Child("jsonPatch"), "must be specified when patchType is JSONPatch"))
-			}
-		case "":
-			errs = append(errs, field.Required(idx.Child("patchType"), ""))
-		default:
-			errs = append(errs, field.NotSupported(idx.Child("patchType"), m.PatchType, []admissionregistrationv1.PatchType{admissionregistrationv1.PatchTypeJSONPatch, admissionregistrationv1.PatchTypeApplyConfiguration}))
-		}
+	for i := range s.Mutations {
+		errs = append(errs, x.mutation(&s.Mutations[i], specPath.Child("mutations").Index(i))...)
 	}
 	reinvoke := []admissionregistrationv1.ReinvocationPolicyType{admissionregistrationv1.IfNeededReinvocationPolicy, admissionregistrationv1.NeverReinvocationPolicy}
 	if s.ReinvocationPolicy == "" {
@@ -238,6 +258,32 @@ func validateMutatingPolicy(o *admissionregistrationv1.MutatingAdmissionPolicy) 
 		errs = append(errs, field.NotSupported(specPath.Child("reinvocationPolicy"), s.ReinvocationPolicy, reinvoke))
 	}
 	return errs
+}
+
+func (x *expressions) mutation(m *admissionregistrationv1.Mutation, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	apply, patch := at.Child("applyConfiguration"), at.Child("jsonPatch")
+	switch m.PatchType {
+	case admissionregistrationv1.PatchTypeApplyConfiguration:
+		if m.JSONPatch != nil {
+			errs = append(errs, field.Invalid(patch, "{jsonPatch}", "must not be specified when patchType is ApplyConfiguration"))
+		}
+		if m.ApplyConfiguration == nil {
+			return append(errs, field.Required(apply, "must be specified when patchType is ApplyConfiguration"))
+		}
+		return append(errs, x.patch(m.ApplyConfiguration.Expression, cel.ApplyConfiguration, apply)...)
+	case admissionregistrationv1.PatchTypeJSONPatch:
+		if m.ApplyConfiguration != nil {
+			errs = append(errs, field.Invalid(apply, "{applyConfiguration}", "must not be specified when patchType is JSONPatch"))
+		}
+		if m.JSONPatch == nil {
+			return append(errs, field.Required(patch, "must be specified when patchType is JSONPatch"))
+		}
+		return append(errs, x.patch(m.JSONPatch.Expression, cel.JSONPatch, patch)...)
+	case "":
+		return field.ErrorList{field.Required(at.Child("patchType"), "")}
+	}
+	return field.ErrorList{field.NotSupported(at.Child("patchType"), m.PatchType, []admissionregistrationv1.PatchType{admissionregistrationv1.PatchTypeJSONPatch, admissionregistrationv1.PatchTypeApplyConfiguration})}
 }
 
 func validateMutatingBinding(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) field.ErrorList {

@@ -23,10 +23,10 @@ var ValidatingAdmissionPolicy = api.Kind[admissionregistrationv1.ValidatingAdmis
 		meta.DefaultAt(&o.Spec.FailurePolicy, admissionregistrationv1.Fail)
 		defaultMatch(o.Spec.MatchConstraints)
 	},
-	Validate: validatePolicy,
-	ValidateUpdate: func(next, _ *admissionregistrationv1.ValidatingAdmissionPolicy) field.ErrorList {
-		return validatePolicy(next)
+	Validate: func(o *admissionregistrationv1.ValidatingAdmissionPolicy) field.ErrorList {
+		return validatePolicy(o, nil)
 	},
+	ValidateUpdate: validatePolicy,
 	Columns: api.Columns[admissionregistrationv1.ValidatingAdmissionPolicy]{
 		api.NameColumn[admissionregistrationv1.ValidatingAdmissionPolicy](),
 		api.Number("Validations", "Validations indicates the number of validation rules defined in this configuration", func(o *admissionregistrationv1.ValidatingAdmissionPolicy) any { return int64(len(o.Spec.Validations)) }),

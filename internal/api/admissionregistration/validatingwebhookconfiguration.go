@@ -20,9 +20,12 @@ var ValidatingWebhookConfiguration = api.Kind[admissionregistrationv1.Validating
 			validating(&o.Webhooks[i]).setDefaults()
 		}
 	},
-	Validate: validateValidatingWebhooks,
+	Validate: func(o *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
+		return validateValidatingWebhooks(o, before{})
+	},
 	ValidateUpdate: func(next, old *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
-		return asBefore(validateValidatingWebhooks(next), validateValidatingWebhooks(old))
+		b := conditionsBefore(validatingConditions(next), validatingConditions(old))
+		return asBefore(validateValidatingWebhooks(next, b), validateValidatingWebhooks(old, before{sameConditions: true}))
 	},
 	Columns: api.Columns[admissionregistrationv1.ValidatingWebhookConfiguration]{
 		api.NameColumn[admissionregistrationv1.ValidatingWebhookConfiguration](),
@@ -31,16 +34,25 @@ var ValidatingWebhookConfiguration = api.Kind[admissionregistrationv1.Validating
 	},
 }
 
-func validateValidatingWebhooks(o *admissionregistrationv1.ValidatingWebhookConfiguration) field.ErrorList {
+func validateValidatingWebhooks(o *admissionregistrationv1.ValidatingWebhookConfiguration, b before) field.ErrorList {
+	x := expressions{before: b}
 	var errs field.ErrorList
 	seen := map[string]bool{}
 	for i := range o.Webhooks {
 		at := field.NewPath("webhooks").Index(i)
-		errs = append(errs, validating(&o.Webhooks[i]).validate(at)...)
+		errs = append(errs, validating(&o.Webhooks[i]).validate(&x, at)...)
 		if seen[o.Webhooks[i].Name] {
 			errs = append(errs, field.Duplicate(at.Child("name"), o.Webhooks[i].Name))
 		}
 		seen[o.Webhooks[i].Name] = true
 	}
 	return errs
+}
+
+func validatingConditions(c *admissionregistrationv1.ValidatingWebhookConfiguration) [][]admissionregistrationv1.MatchCondition {
+	all := make([][]admissionregistrationv1.MatchCondition, len(c.Webhooks))
+	for i := range c.Webhooks {
+		all[i] = c.Webhooks[i].MatchConditions
+	}
+	return all
 }

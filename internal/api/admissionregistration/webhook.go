@@ -55,7 +55,7 @@ func defaultRule(r *admissionregistrationv1.Rule) {
 	meta.DefaultAt(&r.Scope, admissionregistrationv1.AllScopes)
 }
 
-func (w webhook) validate(at *field.Path) field.ErrorList {
+func (w webhook) validate(x *expressions, at *field.Path) field.ErrorList {
 	errs := validation.IsFullyQualifiedName(at.Child("name"), w.name)
 	for i := range w.rules {
 		errs = append(errs, validateRule(&w.rules[i], at.Child("rules").Index(i))...)
@@ -75,7 +75,7 @@ func (w webhook) validate(at *field.Path) field.ErrorList {
 	errs = append(errs, meta.LabelSelector(*w.objectSelector, at.Child("objectSelector"))...)
 	errs = append(errs, validateClient(w.client, at.Child("clientConfig"))...)
 	errs = append(errs, validateReviewVersions(w.reviewVersions, at.Child("admissionReviewVersions"))...)
-	return append(errs, validateConditions(w.conditions, at.Child("matchConditions"))...)
+	return append(errs, x.conditions(w.conditions, at.Child("matchConditions"))...)
 }
 
 func validateFailure(p *admissionregistrationv1.FailurePolicyType, at *field.Path) field.ErrorList {
@@ -180,29 +180,6 @@ func validateReviewVersions(vs []string, at *field.Path) field.ErrorList {
 	}
 	if !known && len(errs) == 0 {
 		errs = append(errs, field.Invalid(at, vs, "must include at least one of v1, v1beta1"))
-	}
-	return errs
-}
-
-// validateConditions checks names and that there are expressions; what they say is for the compiler.
-func validateConditions(cs []admissionregistrationv1.MatchCondition, at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if len(cs) > 64 {
-		errs = append(errs, field.TooMany(at, len(cs), 64))
-	}
-	for i, c := range cs {
-		idx := at.Index(i)
-		if strings.TrimSpace(c.Expression) == "" {
-			errs = append(errs, field.Required(idx.Child("expression"), ""))
-		}
-		if c.Name == "" {
-			errs = append(errs, field.Required(idx.Child("name"), ""))
-			continue
-		}
-		errs = append(errs, meta.NameError(idx.Child("name"), c.Name, meta.QualifiedName)...)
-		if slices.ContainsFunc(cs[:i], func(o admissionregistrationv1.MatchCondition) bool { return o.Name == c.Name }) {
-			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
-		}
 	}
 	return errs
 }

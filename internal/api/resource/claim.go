@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -47,13 +48,13 @@ func validateClaim(s *resourcev1.ResourceClaimSpec, at *field.Path) field.ErrorL
 		case r.Exactly != nil && len(r.FirstAvailable) > 0:
 			errs = append(errs, field.Invalid(idx, nil, "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set"))
 		case r.Exactly != nil:
-			errs = append(errs, validateRequest(r.Exactly.DeviceClassName, r.Exactly.AllocationMode, r.Exactly.Count, idx.Child("exactly"))...)
+			errs = append(errs, validateRequest(r.Exactly.DeviceClassName, r.Exactly.Selectors, r.Exactly.AllocationMode, r.Exactly.Count, idx.Child("exactly"))...)
 		case len(r.FirstAvailable) > 0:
 			for j := range r.FirstAvailable {
 				sub := &r.FirstAvailable[j]
 				path := idx.Child("firstAvailable").Index(j)
 				errs = append(errs, meta.NameError(path.Child("name"), sub.Name, meta.DNSLabel)...)
-				errs = append(errs, validateRequest(sub.DeviceClassName, sub.AllocationMode, sub.Count, path)...)
+				errs = append(errs, validateRequest(sub.DeviceClassName, sub.Selectors, sub.AllocationMode, sub.Count, path)...)
 				known[r.Name+"/"+sub.Name] = true
 			}
 		default:
@@ -72,13 +73,14 @@ func validateClaim(s *resourcev1.ResourceClaimSpec, at *field.Path) field.ErrorL
 	return errs
 }
 
-func validateRequest(class string, mode resourcev1.DeviceAllocationMode, count int64, at *field.Path) field.ErrorList {
+func validateRequest(class string, selectors []resourcev1.DeviceSelector, mode resourcev1.DeviceAllocationMode, count int64, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if class == "" {
 		errs = append(errs, field.Required(at.Child("deviceClassName"), ""))
 	} else {
 		errs = append(errs, meta.NameError(at.Child("deviceClassName"), class, meta.DNSSubdomain)...)
 	}
+	errs = append(errs, validateSelectors(selectors, false, at)...)
 	switch mode {
 	case resourcev1.DeviceAllocationModeAll:
 		if count != 0 {
@@ -128,8 +130,10 @@ func validateConfiguration(c *resourcev1.DeviceConfiguration, at *field.Path) fi
 	return errs
 }
 
-func validateDeviceClass(o *resourcev1.DeviceClass) field.ErrorList {
-	var errs field.ErrorList
+// validateDeviceClass looks at a class that replaces old, or at a new one.
+func validateDeviceClass(o, old *resourcev1.DeviceClass) field.ErrorList {
+	same := old != nil && equality.Semantic.DeepEqual(o.Spec.Selectors, old.Spec.Selectors)
+	errs := validateSelectors(o.Spec.Selectors, same, specPath)
 	for i := range o.Spec.Config {
 		errs = append(errs, validateConfiguration(&o.Spec.Config[i].DeviceConfiguration, specPath.Child("config").Index(i))...)
 	}

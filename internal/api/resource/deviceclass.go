@@ -13,8 +13,8 @@ var DeviceClass = api.Kind[resourcev1.DeviceClass]{
 	List:           &resourcev1.DeviceClassList{},
 	Versions:       classVersions,
 	Spec:           func(o *resourcev1.DeviceClass) any { return &o.Spec },
-	Validate:       validateDeviceClass,
-	ValidateUpdate: func(next, _ *resourcev1.DeviceClass) field.ErrorList { return validateDeviceClass(next) },
+	Validate:       func(o *resourcev1.DeviceClass) field.ErrorList { return validateDeviceClass(o, nil) },
+	ValidateUpdate: validateDeviceClass,
 	Columns: api.Columns[resourcev1.DeviceClass]{
 		api.NameColumn[resourcev1.DeviceClass](),
 		api.AgeColumn[resourcev1.DeviceClass](),

@@ -45,6 +45,8 @@ func NewChain(c Config) *Chain {
 		{name: "ClusterTrustBundleAttest", on: []string{"CREATE,UPDATE clustertrustbundles.certificates.k8s.io"}, validate: sign.attest},
 		{name: "CertificateSubjectRestriction", on: []string{"CREATE certificatesigningrequests.certificates.k8s.io"}, validate: certificateSubject},
 		{name: "DefaultIngressClass", on: []string{"CREATE ingresses.networking.k8s.io"}, admit: defaultIngressClass{r}.admit},
+		{name: "DeviceAdminAccess", on: []string{"CREATE resourceclaims.resource.k8s.io resourceclaimtemplates.resource.k8s.io"}, validate: deviceAdmin{r}.request},
+		{name: "DeviceAdminAccess", on: []string{"UPDATE resourceclaims.resource.k8s.io/status"}, validate: deviceAdmin{r}.grant},
 		{name: "PodTopologyLabels", on: []string{"UPDATE pods/binding"}, admit: podTopologyLabels{r}.admit},
 	})
 }
