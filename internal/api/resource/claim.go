@@ -14,6 +14,9 @@ import (
 var specPath = field.NewPath("spec")
 
 func defaultClaim(s *resourcev1.ResourceClaimSpec) {
+	if len(s.Devices.Requests) == 0 {
+		s.Devices.Requests = nil // stored, an empty list is none
+	}
 	for i := range s.Devices.Requests {
 		r := &s.Devices.Requests[i]
 		if r.Exactly != nil {
