@@ -149,7 +149,9 @@ func (s *server) serve(ctx context.Context, nc net.Conn, state *tls.ConnectionSt
 	s.conns[c] = struct{}{}
 	ended := s.ended
 	s.mu.Unlock()
+	s.workers.connected(1)
 	defer func() {
+		s.workers.connected(-1)
 		s.mu.Lock()
 		delete(s.conns, c)
 		s.mu.Unlock()

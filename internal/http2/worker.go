@@ -8,13 +8,14 @@ import (
 // workers are goroutines that have run a handler and wait for the next: their stacks
 // have grown to what handlers need, which a new goroutine's must do anew (an eighth of the
 // cost of a small request). All connections share them; the one that ended last goes
-// first, and those that were not needed for a while end.
+// first. Those that were not needed for a while end, and all with the last connection.
 type workers struct {
 	mu    sync.Mutex
 	free  []chan *stream
 	spare int // how many of free, from the first, have not been needed since the last sweep
 	sweep *time.Timer
 	swept bool // the timer runs
+	conns int
 }
 
 const (
@@ -53,7 +54,7 @@ func (ws *workers) work(st *stream) {
 func (ws *workers) park(next chan *stream) bool {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if len(ws.free) >= maxFree {
+	if len(ws.free) >= maxFree || ws.conns == 0 {
 		return false
 	}
 	ws.free = append(ws.free, next)
@@ -68,6 +69,23 @@ func (ws *workers) park(next chan *stream) bool {
 	return true
 }
 
+// connected counts connections.
+func (ws *workers) connected(more int) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if ws.conns += more; ws.conns > 0 {
+		return
+	}
+	for _, w := range ws.free {
+		close(w)
+	}
+	ws.free, ws.spare = nil, 0
+	if ws.swept {
+		ws.sweep.Stop()
+		ws.swept = false
+	}
+}
+
 // end lets go those that nobody needed since it was called before.
 func (ws *workers) end() {
 	ws.mu.Lock()
@@ -78,7 +96,7 @@ func (ws *workers) end() {
 	ws.free = append(ws.free[:0], ws.free[ws.spare:]...)
 	clear(ws.free[len(ws.free):cap(ws.free)])
 	ws.spare = len(ws.free)
-	if ws.swept = ws.spare > 0; ws.swept {
+	if ws.swept = ws.spare > 0 && ws.conns > 0; ws.swept {
 		ws.sweep.Reset(sweepEvery)
 	}
 }

@@ -61,7 +61,7 @@ func (c *conn) reply(frame func([]byte) []byte) error {
 // kick has what is pending written by somebody else. c.mu is held.
 func (c *conn) kick() {
 	if !c.flushing && (c.pending != nil || c.leaving && !c.saidBye) && c.dead == nil {
-		c.flushing = true
+		c.flushing, c.progress = true, c.now()
 		go c.flushAll()
 	}
 }
