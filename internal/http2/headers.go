@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/net/http/httpguts"
@@ -283,7 +282,7 @@ func (c *conn) heardTrailers(st *stream, ended bool) error {
 		if !httpguts.ValidTrailerHeader(key) {
 			return streamError{st.id, xhttp2.ErrCodeProtocol, "header that cannot be a trailer: " + f.Name}
 		}
-		st.trailers = append(st.trailers, hpack.HeaderField{Name: key, Value: strings.Clone(f.Value)})
+		st.trailers = append(st.trailers, hpack.HeaderField{Name: key, Value: f.Value})
 	}
 	return c.remoteEnd(st)
 }

@@ -30,7 +30,8 @@
 //     header blocks, unread bodies (the windows), handlers (streams that it has reset
 //     count until their handler has ended).
 //
-// Read conn.go first, then write.go.
+// Read conn.go first, then write.go; what is sent waits in flow.go, what is received goes
+// through receive.go to body.go; request.go and response.go are what handlers see.
 package http2
 
 import (
