@@ -96,7 +96,7 @@ func (r *Resource) Main() *Resource {
 type ResourceStatus struct {
 	// Over is old with the status of next, and shares all else with old: what is told of
 	// metadata after that replaces fields, and changes nothing below them.
-	Over func(old, next Object) Object
+	Over  func(old, next Object) Object
 	Carry func(dst, src Object)
 	// Only says that an update of the status leaves all metadata alone.
 	Only     bool

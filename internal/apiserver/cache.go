@@ -164,7 +164,7 @@ func (c *cache) retire() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.retired = true
-	c.watchers.each(func(w *watcher) { w.wake(none, 0) })
+	c.watchers.each(func(w *watcher) { w.poke() })
 }
 
 // trim forgets the oldest events, whole transactions.

@@ -29,7 +29,7 @@ type feed struct {
 	define func(ctx context.Context, rev int64) error
 
 	mu      sync.Mutex
-	waiting []waiter          // in no order; there are as many as writers in flight
+	waiting []waiter // in no order; there are as many as writers in flight
 	failed  error
 	// progress is closed and replaced when applied moves while somebody waits for bookmarks.
 }

@@ -40,8 +40,9 @@ func openAPIServer(t testing.TB) *Server {
 
 // widgets is a kind learned at run time.
 var widgets = &api.Resource{GVK: schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Widget"},
-		GVR: schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "widgets"}, Namespaced: true, Verbs: api.AllVerbs,
-	Custom: &api.Custom{Schema: func() []byte { return []byte(`{"properties":{"spec":{"type":"object","properties":{
+	GVR: schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "widgets"}, Namespaced: true, Verbs: api.AllVerbs,
+	Custom: &api.Custom{Schema: func() []byte {
+		return []byte(`{"properties":{"spec":{"type":"object","properties":{
 		"size":{"type":"integer","minimum":1,"maximum":9.5,"default":3},"port":{"x-kubernetes-int-or-string":true,"anyOf":[{"type":"integer"},{"type":"string"}]},
 		"any":{"type":"object","x-kubernetes-preserve-unknown-fields":true,"properties":{"a":{"type":"string"}}},
 		"maybe":{"type":"string","nullable":true,"enum":["a","b"],"pattern":"^[ab]$","maxLength":1},"not":{"not":{"type":"string"}}}}}}`)

@@ -68,6 +68,7 @@ type Server struct {
 	metrics   metrics
 	checks    []check
 	webhooks  webhook.Caller
+	pump      *pump
 	drain     drain
 	started   time.Time
 
@@ -85,7 +86,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	if o.NodePortSize == 0 {
 		o.NodePortBase, o.NodePortSize = 30000, 2768
 	}
-	s := &Server{Options: o, drain: drain{c: make(chan struct{})}, started: time.Now(), rowsChanged: make(chan struct{}, 1)}
+	s := &Server{Options: o, drain: drain{c: make(chan struct{})}, started: time.Now(), rowsChanged: make(chan struct{}, 1), pump: newPump()}
 	s.feed = &feed{store: o.Store, define: s.define}
 	first := builtin()
 	s.kinds.Store(first)
@@ -101,7 +102,12 @@ func New(ctx context.Context, o Options) (*Server, error) {
 }
 
 // Run carries the store's sequence into the caches until the context ends.
-func (s *Server) Run(ctx context.Context) error { return s.feed.run(ctx, s.watch) }
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go s.pump.run(ctx)
+	return s.feed.run(ctx, s.watch)
+}
 
 // now is the time as objects carry it: in UTC, whole seconds.
 func (s *Server) now() time.Time { return s.Now().UTC().Truncate(time.Second) }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -102,6 +103,13 @@ type stream struct {
 	end     *time.Timer
 	stall   stall
 	count   eventCount
+
+	// The handler holds mu while it is at work, the pump while it sends.
+	mu      sync.Mutex
+	out     pusher // nil: only the handler sends
+	pushing bool   // the pump is at work, which waits for nobody
+	failed  error  // what the pump ran into; the handler ends the watch
+	over    bool   // the handler is done: the response is not to be touched
 }
 
 func (st *stream) protobuf() bool { return st.x.accept.media == mediaProtobuf && st.x.accept.as == "" }
@@ -120,7 +128,8 @@ func (st *stream) begin() {
 	st.flush.Flush()
 }
 
-// follow sends what happens until the client goes, its time is up, or the watch fails.
+// follow sends what happens until the client goes, its time is up, or the watch fails. While
+// it waits, the pump may send.
 func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
 	var tick <-chan time.Time
 	if bookmarks {
@@ -128,54 +137,85 @@ func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
 		defer t.Stop()
 		tick = t.C
 	}
-	for {
+	st.mu.Lock()
+	defer func() {
+		st.over = true
+		st.mu.Unlock()
+	}()
+	if st.res.Custom == nil || !st.res.Custom.Remote {
+		if st.out = pusherOf(st.w); st.out != nil {
+			wt.usePump(st.s.pump, st)
+		}
+	}
+	for why := woken; ; {
 		// The revision first: all of it is told when nothing is left.
 		rev := st.s.feed.applied.Load()
+		if !st.tell(ctx, wt) {
+			return
+		}
+		if (why == ticked || why == ended) && bookmarks && (st.bookmark(max(rev, wt.from), false) != nil || st.send() != nil) || why == ended {
+			return // whoever comes back goes on from here
+		}
+		st.mu.Unlock()
+		select {
+		case <-wt.woken:
+			why = woken
+		case <-tick:
+			why = ticked
+		case <-st.end.C:
+			why = ended
+		case <-st.s.drain.c:
+			why = ended
+		case <-ctx.Done():
+			why = gone
+		}
+		st.mu.Lock()
+		if why == gone {
+			return
+		}
+	}
+}
+
+// Why a watch's handler looks around.
+const (
+	woken = iota
+	ticked
+	ended
+	gone
+)
+
+// tell sends what there is to tell. Without end, it tells whether to go on.
+func (st *stream) tell(ctx context.Context, wt *watcher) bool {
+	for {
+		if st.failed != nil {
+			st.fail(st.failed)
+			return false
+		}
 		events, err := wt.ready(ctx)
 		if err == errRetired {
-			return
+			return false
 		}
 		if err != nil {
 			st.fail(err)
-			return
+			return false
 		}
 		for _, t := range events {
 			if err := st.event(t.kind, t.e); err != nil {
-				return
+				return false
 			}
 		}
 		if st.send() != nil {
-			return
+			return false
 		}
-		if len(events) > 0 {
-			select {
-			case <-st.end.C: // a busy watch ends as well
-				return
-			case <-st.s.drain.c:
-				return
-			default:
-				continue
-			}
+		if len(events) == 0 {
+			return true
 		}
 		select {
-		case <-wt.woken:
-		case <-tick:
-			if st.bookmark(max(rev, wt.from), false) != nil || st.send() != nil {
-				return
-			}
-		case <-st.end.C:
-			// Whoever comes back goes on from here.
-			if bookmarks && st.bookmark(max(rev, wt.from), false) == nil {
-				st.send()
-			}
-			return
+		case <-st.end.C: // a busy watch ends as well
+			return false
 		case <-st.s.drain.c:
-			if bookmarks && st.bookmark(max(rev, wt.from), false) == nil {
-				st.send()
-			}
-			return
-		case <-ctx.Done():
-			return
+			return false
+		default:
 		}
 	}
 }
@@ -199,7 +239,7 @@ func (st *stream) send() error {
 }
 
 func (st *stream) event(kind watch.EventType, e *entry) error {
-	if len(st.buf) > 256<<10 {
+	if len(st.buf) > 256<<10 && !st.pushing {
 		if err := st.send(); err != nil {
 			return err
 		}

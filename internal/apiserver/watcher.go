@@ -97,6 +97,9 @@ type watcher struct {
 	// wakes the watcher only for objects that have it, or had it.
 	exact      fieldRef
 	exactValue string
+	// pump sends what happens as long as nobody has to wait; nil: only the handler of stream does. Guarded by cache.mu.
+	pump   *pump
+	stream *stream
 }
 
 const none = -1
@@ -187,6 +190,33 @@ func (w *watcher) concerns(ch *change) bool {
 // wake tells of the first event of concern since the last look. cache.mu is held for writing.
 func (w *watcher) wake(seq, rev int64) {
 	w.pending, w.pendingRev = seq, rev
+	if w.pump != nil {
+		w.pump.add(w)
+		return
+	}
+	w.poke()
+}
+
+// usePump has the pump send what happens from here on, where it can.
+func (w *watcher) usePump(p *pump, st *stream) {
+	w.c.mu.Lock()
+	defer w.c.mu.Unlock()
+	w.pump, w.stream = p, st
+}
+
+// waiting is at most how many events there are to tell.
+func (w *watcher) waiting() int {
+	c := w.c
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if w.pending == none {
+		return 0
+	}
+	return len(c.events) - int(max(w.pending, w.seq)-c.first)
+}
+
+// poke wakes the handler.
+func (w *watcher) poke() {
 	select {
 	case w.woken <- struct{}{}:
 	default:

@@ -19,8 +19,8 @@ import (
 type Kind struct {
 	GVK gvkschema.GroupVersionKind
 	// Type is what the fields of a kind without a Go type are, and ID tells states of such a kind apart.
-	Type *typed.ParseableType
-	ID   any
+	Type    *typed.ParseableType
+	ID      any
 	New     func() runtime.Object
 	Default func(runtime.Object)
 	// Ignored are the top-level fields that this (sub)resource may not set.

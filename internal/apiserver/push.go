@@ -1,0 +1,130 @@
+package apiserver
+
+import (
+	"context"
+	"net/http"
+	"sync"
+)
+
+// pump sends what happens to watchers whose clients can take it at once. One goroutine
+// does that for all of them: to wake the handlers of a hundred watchers for an event each
+// costs ten times what the event itself does. Handlers are woken for what takes longer:
+// clients that fell behind, many events at a time, the end.
+type pump struct {
+	mu    sync.Mutex
+	ready []*watcher
+	woken chan struct{}
+}
+
+// pusher is a response that sends what nobody has to wait for (package http2).
+type pusher interface {
+	// Push tells whether p is on its way; Kick follows what was pushed.
+	Push(p []byte) bool
+	Kick()
+}
+
+func newPump() *pump { return &pump{woken: make(chan struct{}, 1)} }
+
+func (p *pump) add(w *watcher) {
+	p.mu.Lock()
+	p.ready = append(p.ready, w)
+	p.mu.Unlock()
+	select {
+	case p.woken <- struct{}{}:
+	default:
+	}
+}
+
+func (p *pump) run(ctx context.Context) {
+	var ready []*watcher
+	for {
+		select {
+		case <-p.woken:
+		case <-ctx.Done():
+			return
+		}
+		p.mu.Lock()
+		ready, p.ready = p.ready, ready[:0]
+		p.mu.Unlock()
+		for i, w := range ready {
+			if !w.stream.push(w) {
+				ready[i] = nil
+			}
+		}
+		for i, w := range ready {
+			if w != nil {
+				w.stream.out.Kick()
+				ready[i] = nil
+			}
+		}
+	}
+}
+
+// fewEvents is how many the pump sends to one watcher at a time.
+const fewEvents = 16
+
+// push sends what a watcher was not told yet, or wakes its handler. It tells whether there is something to kick.
+func (st *stream) push(wt *watcher) bool {
+	if !st.mu.TryLock() {
+		wt.poke() // the handler is at work
+		return false
+	}
+	defer st.mu.Unlock()
+	if st.over {
+		return false
+	}
+	if len(st.buf) > 0 || wt.waiting() > fewEvents {
+		wt.poke()
+		return false
+	}
+	st.pushing = true
+	defer func() { st.pushing = false }()
+	changes, past, err := wt.take()
+	if past || err != nil {
+		wt.poke() // it finds the same
+		return false
+	}
+	for _, ch := range changes {
+		if ch.rev <= wt.from {
+			continue
+		}
+		if t, ok := wt.tell(ch); ok && st.failed == nil {
+			st.failed = st.event(t.kind, t.e)
+		}
+	}
+	switch {
+	case st.failed == nil && len(st.buf) == 0:
+		return false
+	case st.failed == nil && st.out.Push(st.buf):
+		st.buf = st.buf[:0]
+		return true
+	}
+	wt.poke()
+	return false
+}
+
+// pusherOf is the response as a pusher, if it is one: nothing stands between it and the client.
+func pusherOf(w http.ResponseWriter) pusher {
+	a, ok := w.(*answer)
+	if !ok || a.held != nil || a.zip != nil {
+		return nil
+	}
+	if p, ok := a.ResponseWriter.(pusher); ok {
+		return pushedAnswer{a, p}
+	}
+	return nil
+}
+
+// pushedAnswer counts what is pushed.
+type pushedAnswer struct {
+	a *answer
+	pusher
+}
+
+func (p pushedAnswer) Push(b []byte) bool {
+	if !p.pusher.Push(b) {
+		return false
+	}
+	p.a.bytes += int64(len(b))
+	return true
+}
