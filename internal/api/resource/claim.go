@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -58,22 +59,40 @@ func validateClaim(s *resourcev1.ResourceClaimSpec, at *field.Path) field.ErrorL
 				path := idx.Child("firstAvailable").Index(j)
 				errs = append(errs, meta.NameError(path.Child("name"), sub.Name, meta.DNSLabel)...)
 				errs = append(errs, validateRequest(sub.DeviceClassName, sub.Selectors, sub.AllocationMode, sub.Count, path)...)
+				if known[r.Name+"/"+sub.Name] {
+					errs = append(errs, field.Duplicate(path, sub.Name))
+				}
 				known[r.Name+"/"+sub.Name] = true
 			}
+			errs = append(errs, atMost(len(r.FirstAvailable), resourcev1.FirstAvailableDeviceRequestMaxSize, idx.Child("firstAvailable"))...)
 		default:
 			errs = append(errs, field.Required(idx, "exactly one of `exactly` or `firstAvailable` is required"))
 		}
 	}
+	errs = append(errs, atMost(len(s.Devices.Requests), resourcev1.DeviceRequestsMaxSize, at.Child("requests"))...)
 	for i := range s.Devices.Constraints {
-		errs = append(errs, validateNames(s.Devices.Constraints[i].Requests, known, at.Child("constraints").Index(i).Child("requests"))...)
+		c, idx := &s.Devices.Constraints[i], at.Child("constraints").Index(i)
+		errs = append(errs, validateNames(c.Requests, known, idx.Child("requests"))...)
+		if c.MatchAttribute == nil && c.DistinctAttribute == nil {
+			// compat: the text is that of another mistake.
+			errs = append(errs, field.Required(idx, `exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set`))
+		}
 	}
+	errs = append(errs, atMost(len(s.Devices.Constraints), resourcev1.DeviceConstraintsMaxSize, at.Child("constraints"))...)
 	for i := range s.Devices.Config {
 		c := &s.Devices.Config[i]
 		idx := at.Child("config").Index(i)
 		errs = append(errs, validateNames(c.Requests, known, idx.Child("requests"))...)
-		errs = append(errs, validateConfiguration(&c.DeviceConfiguration, idx)...)
+		errs = append(errs, validateConfiguration(&c.DeviceConfiguration, false, idx)...)
 	}
-	return errs
+	return append(errs, atMost(len(s.Devices.Config), resourcev1.DeviceConfigMaxSize, at.Child("config"))...)
+}
+
+func atMost(n, most int, at *field.Path) field.ErrorList {
+	if n > most {
+		return field.ErrorList{field.TooMany(at, n, most)}
+	}
+	return nil
 }
 
 func validateRequest(class string, selectors []resourcev1.DeviceSelector, mode resourcev1.DeviceAllocationMode, count int64, at *field.Path) field.ErrorList {
@@ -106,17 +125,20 @@ func validateNames(names []string, known map[string]bool, at *field.Path) field.
 			errs = append(errs, field.Duplicate(at.Index(i), n))
 			continue
 		}
-		for _, part := range strings.SplitN(n, "/", 2) {
-			errs = append(errs, meta.NameError(at.Index(i), part, meta.DNSLabel)...)
+		if parts := strings.Split(n, "/"); len(parts) <= 2 {
+			for _, part := range parts {
+				errs = append(errs, meta.NameError(at.Index(i), part, meta.DNSLabel)...)
+			}
 		}
 		if !known[n] {
 			errs = append(errs, field.Invalid(at.Index(i), n, "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"))
 		}
 	}
-	return errs
+	return append(errs, atMost(len(names), resourcev1.DeviceRequestsMaxSize, at)...)
 }
 
-func validateConfiguration(c *resourcev1.DeviceConfiguration, at *field.Path) field.ErrorList {
+// validateConfiguration lets parameters that were stored be as long as they are.
+func validateConfiguration(c *resourcev1.DeviceConfiguration, stored bool, at *field.Path) field.ErrorList {
 	at = at.Child("opaque")
 	if c.Opaque == nil {
 		return field.ErrorList{field.Required(at, "")}
@@ -127,8 +149,21 @@ func validateConfiguration(c *resourcev1.DeviceConfiguration, at *field.Path) fi
 	} else {
 		errs = append(errs, meta.NameError(at.Child("driver"), c.Opaque.Driver, meta.DNSSubdomain)...)
 	}
-	if len(c.Opaque.Parameters.Raw) == 0 {
-		errs = append(errs, field.Required(at.Child("parameters"), ""))
+	at = at.Child("parameters")
+	var parameters any
+	switch raw := c.Opaque.Parameters.Raw; {
+	case len(raw) == 0:
+		errs = append(errs, field.Required(at, ""))
+	case !stored && len(raw) > resourcev1.OpaqueParametersMaxLength:
+		errs = append(errs, field.TooLong(at, "", resourcev1.OpaqueParametersMaxLength))
+	default:
+		if err := json.Unmarshal(raw, &parameters); err != nil {
+			errs = append(errs, field.Invalid(at, "<value omitted>", "error parsing data as JSON: "+err.Error()))
+		} else if parameters == nil {
+			errs = append(errs, field.Required(at, ""))
+		} else if _, ok := parameters.(map[string]any); !ok {
+			errs = append(errs, field.Invalid(at, "<value omitted>", "must be a valid JSON object"))
+		}
 	}
 	return errs
 }
@@ -137,10 +172,11 @@ func validateConfiguration(c *resourcev1.DeviceConfiguration, at *field.Path) fi
 func validateDeviceClass(o, old *resourcev1.DeviceClass) field.ErrorList {
 	same := old != nil && equality.Semantic.DeepEqual(o.Spec.Selectors, old.Spec.Selectors)
 	errs := validateSelectors(o.Spec.Selectors, same, specPath)
+	same = old != nil && equality.Semantic.DeepEqual(o.Spec.Config, old.Spec.Config)
 	for i := range o.Spec.Config {
-		errs = append(errs, validateConfiguration(&o.Spec.Config[i].DeviceConfiguration, specPath.Child("config").Index(i))...)
+		errs = append(errs, validateConfiguration(&o.Spec.Config[i].DeviceConfiguration, same, specPath.Child("config").Index(i))...)
 	}
-	return errs
+	return append(errs, atMost(len(o.Spec.Config), resourcev1.DeviceConfigMaxSize, specPath.Child("config"))...)
 }
 
 // claimState is what is known of a claim: allocated, reserved, about to go.

@@ -20,10 +20,7 @@ func validateSelectors(selectors []resourcev1.DeviceSelector, same bool, at *fie
 			errs = append(errs, validateSelector(c.Expression, idx.Child("expression"))...)
 		}
 	}
-	if n := len(selectors); n > resourcev1.DeviceSelectorsMaxSize {
-		errs = append(errs, field.TooMany(at, n, resourcev1.DeviceSelectorsMaxSize))
-	}
-	return errs
+	return append(errs, atMost(len(selectors), resourcev1.DeviceSelectorsMaxSize, at)...)
 }
 
 func validateSelector(text string, at *field.Path) field.ErrorList {

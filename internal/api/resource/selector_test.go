@@ -114,3 +114,47 @@ func TestAdminAccess(t *testing.T) {
 		t.Errorf("granted again at %v", at)
 	}
 }
+
+func TestClaims(t *testing.T) {
+	attribute := resourcev1.FullyQualifiedName("a.example.com/b")
+	opaque := func(parameters string) resourcev1.DeviceClaimConfiguration {
+		c := resourcev1.DeviceClaimConfiguration{DeviceConfiguration: resourcev1.DeviceConfiguration{Opaque: &resourcev1.OpaqueDeviceConfiguration{Driver: "a.example.com"}}}
+		c.Opaque.Parameters.Raw = []byte(parameters)
+		return c
+	}
+	for name, c := range map[string]struct {
+		edit func(*resourcev1.DeviceClaim)
+		want []string
+	}{
+		"constraint": {func(d *resourcev1.DeviceClaim) {
+			d.Constraints = []resourcev1.DeviceConstraint{{Requests: []string{"a", "a/x", "b"}, MatchAttribute: &attribute}, {DistinctAttribute: &attribute}}
+		}, nil},
+		"constraint of nothing": {func(d *resourcev1.DeviceClaim) { d.Constraints = make([]resourcev1.DeviceConstraint, 1) },
+			[]string{"spec.devices.constraints[0]: Required value: exactly one of \"matchAttribute\" or \"distinctAttribute\" is required, but multiple fields are set"}},
+		"constraint of a name too deep": {func(d *resourcev1.DeviceClaim) {
+			d.Constraints = []resourcev1.DeviceConstraint{{Requests: []string{"a/x/y"}, MatchAttribute: &attribute}}
+		}, []string{`spec.devices.constraints[0].requests[0]: Invalid value: "a/x/y": must be the name of a request in the claim or the name of a request and a subrequest separated by '/'`}},
+		"alternative twice": {func(d *resourcev1.DeviceClaim) {
+			d.Requests[0].FirstAvailable = append(d.Requests[0].FirstAvailable, d.Requests[0].FirstAvailable[0])
+		}, []string{`spec.devices.requests[0].firstAvailable[1]: Duplicate value: "x"`}},
+		"too many constraints": {func(d *resourcev1.DeviceClaim) {
+			for range 33 {
+				d.Constraints = append(d.Constraints, resourcev1.DeviceConstraint{MatchAttribute: &attribute})
+			}
+		}, []string{"spec.devices.constraints: Too many: 33: must have at most 32 items"}},
+		"parameters": {func(d *resourcev1.DeviceClaim) { d.Config = []resourcev1.DeviceClaimConfiguration{opaque(`{"a": 1}`)} }, nil},
+		"parameters that are no object": {func(d *resourcev1.DeviceClaim) {
+			d.Config = []resourcev1.DeviceClaimConfiguration{opaque("[1]"), opaque("null"), opaque(`{"a": "` + strings.Repeat("a", 10*1024) + `"}`)}
+		}, []string{
+			`spec.devices.config[0].opaque.parameters: Invalid value: "<value omitted>": must be a valid JSON object`,
+			"spec.devices.config[1].opaque.parameters: Required value",
+			"spec.devices.config[2].opaque.parameters: Too long: may not be more than 10240 bytes",
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := claim()
+			c.edit(&o.Spec.Devices)
+			expect(t, ResourceClaim.Validate(o), c.want...)
+		})
+	}
+}
