@@ -260,6 +260,9 @@ func (s *Server) endpointOf(ctx context.Context, ns, name, port string) (string,
 	return "", apierrors.NewServiceUnavailable(fmt.Sprintf("no endpoints available for service %q", name))
 }
 
+// dialTime is how long a connection may take to stand.
+const dialTime = 30 * time.Second
+
 // kubeletPort is the one port of a node that may be asked for.
 const kubeletPort = "10250"
 
@@ -309,7 +312,7 @@ func (s *Server) proxyTo(w http.ResponseWriter, r *http.Request, x *exchange, sc
 	}
 	dial := s.Dial
 	if dial == nil {
-		dial = (&net.Dialer{Timeout: 30 * time.Second}).DialContext
+		dial = (&net.Dialer{Timeout: dialTime}).DialContext
 	}
 	p := &httputil.ReverseProxy{
 		Rewrite: func(pr *httputil.ProxyRequest) {

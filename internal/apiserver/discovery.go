@@ -28,36 +28,9 @@ type discovery struct {
 	etags  map[string]string
 }
 
-// groupVersions are the served versions of every group, in the order of the table.
+// groupVersions are the served versions of every group, those of other servers among them, in the order in which clients shall like them.
 func (s *Server) groupVersions() (groups []string, versions map[string][]string) {
-	versions = map[string][]string{}
-	add := func(gvr schema.GroupVersionResource) {
-		g, v := gvr.Group, gvr.Version
-		if versions[g] == nil {
-			groups = append(groups, g)
-		}
-		if !slices.Contains(versions[g], v) {
-			versions[g] = append(versions[g], v)
-		}
-	}
-	for _, r := range s.kinds.Load().rows {
-		add(r.GVR)
-	}
-	// Other versions come after the stored ones, current ones first: clients take the first that they know.
-	var old []schema.GroupVersionResource
-	for _, r := range s.kinds.Load().rows {
-		for _, v := range r.Versions {
-			if v.Current {
-				add(v.GVR)
-			} else if s.serves(v) {
-				old = append(old, v.GVR)
-			}
-		}
-	}
-	for _, gvr := range old {
-		add(gvr)
-	}
-	return groups, versions
+	return s.aggregator.Order(s.ownVersions())
 }
 
 // servedIn are the resources of a group version.
@@ -270,10 +243,18 @@ func (d *discovery) build(s *Server) {
 		return &apidiscoveryv2.APIGroupDiscoveryList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupDiscoveryList", APIVersion: "apidiscovery.k8s.io/v2"}, Items: []apidiscoveryv2.APIGroupDiscovery{}}
 	}
 	d.core, d.groups, d.etags = newList(), newList(), map[string]string{}
+	elsewhere := map[schema.GroupVersion]apidiscoveryv2.APIVersionDiscovery{}
+	for _, v := range s.aggregator.Groups() {
+		elsewhere[v.GroupVersion] = v.Discovery
+	}
 	groups, versions := s.groupVersions()
 	for _, g := range groups {
 		item := apidiscoveryv2.APIGroupDiscovery{ObjectMeta: metav1.ObjectMeta{Name: g}}
 		for _, v := range versions[g] {
+			if d, ok := elsewhere[schema.GroupVersion{Group: g, Version: v}]; ok {
+				item.Versions = append(item.Versions, d)
+				continue
+			}
 			item.Versions = append(item.Versions, apidiscoveryv2.APIVersionDiscovery{Version: v, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent, Resources: s.resourceDiscovery(g, v)})
 		}
 		if g == "" {

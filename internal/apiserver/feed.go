@@ -25,8 +25,8 @@ type feed struct {
 	applied atomic.Int64
 	times   revisionTimes
 	caches  map[string]*cache // by Storage of the kind; read by the feed alone
-	// define makes the kinds anew when their definitions changed.
-	define func(ctx context.Context, rev int64) error
+	// define makes the kinds anew when their definitions change, just before that is seen.
+	define func(ctx context.Context, rev int64, writes []write) error
 
 	mu      sync.Mutex
 	waiting []waiter // in no order; there are as many as writers in flight
@@ -89,7 +89,7 @@ func (f *feed) load(ctx context.Context) (store.Watch, error) {
 		c.base, c.feed = page.Revision, f
 	}
 	f.applied.Store(page.Revision)
-	if err := f.define(ctx, page.Revision); err != nil {
+	if err := f.define(ctx, page.Revision, nil); err != nil {
 		return nil, err
 	}
 	return f.store.Watch(ctx, from, to, page.Revision)
@@ -148,14 +148,15 @@ func (f *feed) apply(ctx context.Context, b store.Batch) error {
 			writes = append(writes, w)
 		}
 		if c != nil {
+			if c.res == definitionRow() {
+				// Before it is seen: who sees that a definition is established finds its kind served.
+				if err := f.define(ctx, b.Revision, writes); err != nil {
+					return err
+				}
+			}
 			c.apply(b.Revision, writes)
 			if err := f.applyVersions(c, b); err != nil {
 				return err
-			}
-			if c.res == definitionRow() {
-				if err := f.define(ctx, b.Revision); err != nil {
-					return err
-				}
 			}
 		}
 		b.Events = rest

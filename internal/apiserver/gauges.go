@@ -37,13 +37,15 @@ var (
 	upperDesc        = desc("apiserver_flowcontrol_upper_limit_seats", "Configured upper bound on number of execution seats available to each priority level", "priority_level")
 
 	// These are Skiff's own.
-	watchesDesc  = desc("skiff_watches", "Number of watches, those of parts in the same process included.", "group", "resource")
-	revisionDesc = desc("skiff_store_revision", "The current revision of the store, and the oldest one that can be read.", "which")
+	watchesDesc     = desc("skiff_watches", "Number of watches, those of parts in the same process included.", "group", "resource")
+	unavailableDesc = desc("aggregator_unavailable_apiservice", "Gauge of APIServices which are marked as unavailable broken down by APIService name.", "name")
+	lostDesc        = desc("aggregator_unavailable_apiservice_total", "Counter of APIServices which are marked as unavailable broken down by APIService name and reason.", "name", "reason")
+	revisionDesc    = desc("skiff_store_revision", "The current revision of the store, and the oldest one that can be read.", "which")
 )
 
 func (gauges) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{inflightDesc, buildDesc, storedDesc, resourceDesc, refusedDesc, dispatchedDesc, waitingDesc, waitingSeatsDesc,
-		runningDesc, runningSeatsDesc, waitedDesc, executedDesc, nominalDesc, lowerDesc, upperDesc, watchesDesc, revisionDesc} {
+		runningDesc, runningSeatsDesc, waitedDesc, executedDesc, nominalDesc, lowerDesc, upperDesc, watchesDesc, revisionDesc, unavailableDesc, lostDesc} {
 		ch <- d
 	}
 }
@@ -57,7 +59,7 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	put(inflightDesc, s.metrics.inflight[1].Load(), "mutating")
 	v := s.Version
 	put(buildDesc, 1, v.Major, v.Minor, v.GitVersion, v.GitCommit, v.GitTreeState, v.BuildDate, v.GoVersion, v.Compiler, v.Platform)
-	for _, r := range s.kinds.Load().rows {
+	for _, r := range s.Rows() {
 		c := s.cache(r)
 		if c == nil {
 			continue
@@ -72,6 +74,16 @@ func (g gauges) Collect(ch chan<- prometheus.Metric) {
 	current, oldest := s.Store.Revision()
 	put(revisionDesc, current, "current")
 	put(revisionDesc, oldest, "oldest")
+	for _, a := range s.aggregator.Availability() {
+		down := int64(0)
+		if a.Unavailable {
+			down = 1
+		}
+		put(unavailableDesc, down, a.Name)
+		for reason, n := range a.Lost {
+			ch <- prometheus.MustNewConstMetric(lostDesc, prometheus.CounterValue, float64(n), a.Name, reason)
+		}
+	}
 	g.collectFlow(ch)
 }
 

@@ -75,7 +75,12 @@ func (d *drain) health() error {
 // Drain begins the end: /readyz fails, and every watch ends as if its time were up,
 // so that clients come back to where the server is next, and nothing is lost.
 // Other requests go on.
-func (s *Server) Drain() { s.drain.once.Do(func() { close(s.drain.c) }) }
+func (s *Server) Drain() {
+	s.drain.once.Do(func() {
+		close(s.drain.c)
+		s.aggregator.Drain()
+	})
+}
 
 // serveHealth answers /healthz, /livez and /readyz, whole or one check of them.
 func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request, p string) error {

@@ -19,7 +19,7 @@ import (
 )
 
 // kinds are what is served at a moment: the rows of the table, and the kinds that
-// definitions make. It is never changed: the feed replaces it when it carries a
+// definitions make. It is never changed: the feed replaces it just before it carries a
 // definition into its cache, so that who sees that a definition is established finds
 // its kind served.
 type kinds struct {
@@ -86,9 +86,9 @@ func (s *Server) Rows() []*api.Resource {
 // RowsChanged tells that Rows are others now.
 func (s *Server) RowsChanged() <-chan struct{} { return s.rowsChanged }
 
-// define makes the kinds anew after definitions changed. Only the feed calls it, with the
-// revision that it has come to.
-func (s *Server) define(ctx context.Context, rev int64) error {
+// define makes the kinds anew when definitions change. Only the feed calls it, with the
+// revision that it has come to and what is written at it.
+func (s *Server) define(ctx context.Context, rev int64, writes []write) error {
 	old := s.kinds.Load()
 	next := builtin()
 	for _, r := range all.Rows {
@@ -96,8 +96,18 @@ func (s *Server) define(ctx context.Context, rev int64) error {
 			next.caches[r] = c
 		}
 	}
-	same := true
+	definitions := map[string]*entry{}
 	for _, e := range old.caches[definitionRow()].all() {
+		definitions[e.key] = e
+	}
+	for _, w := range writes {
+		definitions[w.key] = w.now
+	}
+	same := true
+	for _, e := range definitions {
+		if e == nil {
+			continue
+		}
 		crd := e.object().(*apiextensionsv1.CustomResourceDefinition)
 		if !established(crd) {
 			continue
@@ -127,8 +137,8 @@ func (s *Server) define(ctx context.Context, rev int64) error {
 			s.appliers.Forget(r)
 		}
 	}
-	s.discovery.forget()
-	s.openapi.forget()
+	s.forgetDocuments()
+	s.aggregator.SetLocal(s.ownVersions())
 	select {
 	case s.rowsChanged <- struct{}{}:
 	default:

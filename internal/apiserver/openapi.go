@@ -5,6 +5,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/hex"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	definitions "github.com/skiff-k8s/skiff/internal/api/schema"
+	"github.com/skiff-k8s/skiff/internal/apiserver/aggregate"
 )
 
 // openapi is /openapi/v2 and /openapi/v3. Documents are made from the resource
@@ -133,8 +135,17 @@ func (s *Server) serveOpenAPI(w http.ResponseWriter, r *http.Request, x *exchang
 		return s.serveOpenAPIIndex(w, r)
 	case strings.HasPrefix(p, "/openapi/v3/"):
 		at, forms = strings.TrimPrefix(p, "/openapi/v3/"), formsV3
+		if h := s.aggregator.OpenAPIV3Handler(at); h != nil {
+			s.passOn(w, r, x, h)
+			return nil
+		}
 	default:
 		return pathNotFound()
+	}
+	if at == documentV2Path {
+		if docs := s.aggregator.OpenAPIV2(r.Context()); docs.Tag != "" {
+			return s.serveJoinedV2(w, r, docs)
+		}
 	}
 	hash, err := s.openapi.hash(s, at)
 	if err != nil {
@@ -191,11 +202,15 @@ func (s *Server) serveOpenAPIIndex(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
+	urls := s.aggregator.OpenAPIV3(r.Context())
+	for i, at := range paths {
+		urls[at] = openAPIURL(at, hashes[i])
+	}
 	var b jsonText
 	b.open('{')
 	b.object("paths", func() {
-		for i, at := range paths {
-			b.object(at, func() { b.pair("serverRelativeURL", openAPIURL(at, hashes[i])) })
+		for _, at := range slices.Sorted(maps.Keys(urls)) {
+			b.object(at, func() { b.pair("serverRelativeURL", urls[at]) })
 		}
 	})
 	b.close('}')
@@ -206,6 +221,37 @@ func (s *Server) serveOpenAPIIndex(w http.ResponseWriter, r *http.Request) error
 		return nil
 	}
 	writeDocument(w, mediaJSON, b)
+	return nil
+}
+
+// serveJoinedV2 answers with the OpenAPI v2 document of this server and those that are joined to it.
+func (s *Server) serveJoinedV2(w http.ResponseWriter, r *http.Request, docs *aggregate.Documents) error {
+	own, err := s.openapi.hash(s, documentV2Path)
+	if err != nil {
+		return err
+	}
+	form, err := chooseForm(r, formsV2)
+	if err != nil {
+		return err
+	}
+	hash := hashOf([]byte(own + docs.Tag))
+	w.Header().Set("Vary", "Accept")
+	w.Header().Set("Etag", strconv.Quote(hash))
+	if matchesETag(r, hash) {
+		w.WriteHeader(http.StatusNotModified)
+		return nil
+	}
+	b, err := s.openapi.document(s, documentV2Path, false)
+	if err == nil {
+		b, err = docs.Into(b)
+	}
+	if err == nil && form.proto {
+		b, err = protoDocument(b, true)
+	}
+	if err != nil {
+		return err
+	}
+	writeDocument(w, form.given, b)
 	return nil
 }
 
@@ -314,14 +360,12 @@ func (o *openapi) paths(s *Server) []string {
 	if s.Tokens != nil {
 		out = append(out, openIDConfiguration, openIDKeys)
 	}
-	groups, versions := s.groupVersions()
-	for _, g := range groups {
-		if g != "" {
-			out = append(out, "apis/"+g)
+	builtin, custom := s.ownVersions()
+	for _, gv := range append(builtin, custom...) {
+		if gv.Group != "" {
+			out = append(out, "apis/"+gv.Group)
 		}
-		for _, v := range versions[g] {
-			out = append(out, openAPIPath(schema.GroupVersion{Group: g, Version: v}))
-		}
+		out = append(out, openAPIPath(gv))
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

@@ -26,6 +26,9 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 	if !x.resourceRequest {
 		return s.serveOther(w, r, x)
 	}
+	if s.elsewhere(w, r, x, x.group, x.info.version) {
+		return nil
+	}
 	res := s.row(x.gvr())
 	if v := s.version(x.gvr()); res == nil && v != nil {
 		res, x.version = v.Resource, v
@@ -503,6 +506,9 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request, x *exchange)
 	p := strings.TrimSuffix(x.path, "/")
 	switch {
 	case p == "/api" || p == "/apis" || strings.HasPrefix(p, "/api/") || strings.HasPrefix(p, "/apis/"):
+		if s.discoveryElsewhere(w, r, x, p) {
+			return nil
+		}
 		return s.serveDiscovery(w, r, x, p)
 	case p == "/openapi/v3" || strings.HasPrefix(p, "/openapi/"):
 		return s.serveOpenAPI(w, r, x, p)

@@ -14,6 +14,7 @@ package apiserver
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"log/slog"
 	"net"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"github.com/skiff-k8s/skiff/internal/apiserver/admission"
+	"github.com/skiff-k8s/skiff/internal/apiserver/aggregate"
 	"github.com/skiff-k8s/skiff/internal/apiserver/managedfields"
 	"github.com/skiff-k8s/skiff/internal/apiserver/webhook"
 	"github.com/skiff-k8s/skiff/internal/auth"
@@ -48,6 +50,8 @@ type Options struct {
 	NoOldVersions bool
 	// Authorizer answers what admission asks besides the write itself; nil admits administrators only.
 	Authorizer admission.Authorizer
+	// ProxyCert is the client certificate by which servers that the API is shared with know this one; nil: there is none.
+	ProxyCert func() (*tls.Certificate, error)
 	// PodSecurity says what pod security admission does not look at.
 	PodSecurity admission.Exemptions
 }
@@ -69,6 +73,8 @@ type Server struct {
 	checks    []check
 	webhooks  webhook.Caller
 	pump      *pump
+
+	aggregator *aggregate.Aggregator
 	drain     drain
 	started   time.Time
 
@@ -87,6 +93,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		o.NodePortBase, o.NodePortSize = 30000, 2768
 	}
 	s := &Server{Options: o, drain: drain{c: make(chan struct{})}, started: time.Now(), rowsChanged: make(chan struct{}, 1), pump: newPump()}
+	s.aggregator = s.newAggregator()
 	s.feed = &feed{store: o.Store, define: s.define}
 	first := builtin()
 	s.kinds.Store(first)
@@ -97,6 +104,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s.admission = admission.NewChain(admission.Config{Reader: s.Client(auth.System), Authorizer: o.Authorizer, PodSecurity: o.PodSecurity})
 	s.services.init(s)
+	s.aggregator.SetLocal(s.ownVersions())
 	s.webhooks = webhook.Caller{Resolve: s.resolve, Dial: o.Dial}
 	return s, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"sync"
 
@@ -17,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/apiserver/aggregate"
 	"github.com/skiff-k8s/skiff/internal/apiserver/flow"
 	"github.com/skiff-k8s/skiff/internal/client"
 )
@@ -39,7 +41,7 @@ func serviceAddress(cidr string, n int) (string, error) {
 }
 
 // bootstrap makes the objects that every cluster has. It changes nothing that is there already.
-func bootstrap(ctx context.Context, c client.Client, cfg *Config) error {
+func bootstrap(ctx context.Context, c client.Client, cfg *Config, p *pki) error {
 	for _, name := range []string{metav1.NamespaceDefault, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease} {
 		if err := ensure(ctx, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}); err != nil {
 			return err
@@ -58,10 +60,29 @@ func bootstrap(ctx context.Context, c client.Client, cfg *Config) error {
 	if err := ensure(ctx, c, &networkingv1.ServiceCIDR{ObjectMeta: metav1.ObjectMeta{Name: "kubernetes"}, Spec: networkingv1.ServiceCIDRSpec{CIDRs: []string{cfg.ServiceCIDR}}}); err != nil {
 		return err
 	}
+	if err := bootstrapTrust(ctx, c, p); err != nil {
+		return err
+	}
 	if err := bootstrapFlow(ctx, c); err != nil {
 		return err
 	}
 	return bootstrapServices(ctx, c, cfg)
+}
+
+// bootstrapTrust tells other API servers whom to believe who a user is.
+func bootstrapTrust(ctx context.Context, c client.Client, p *pki) error {
+	want := aggregate.TrustMap(p.caPEM, p.front.caPEM, []string{proxyName})
+	if err := ensure(ctx, c, want.DeepCopy()); err != nil {
+		return err
+	}
+	have, err := client.Get[*corev1.ConfigMap](ctx, c, want.Namespace, want.Name)
+	if err != nil || maps.Equal(have.Data, want.Data) {
+		return err
+	}
+	next := have.DeepCopy()
+	next.Data = want.Data
+	_, err = client.Update(ctx, c, next)
+	return err
 }
 
 // bootstrapFlow makes the priority levels and flow schemas that Kubernetes

@@ -20,15 +20,27 @@ import (
 // pki holds the keys and certificates of a cluster. They are made at the first
 // start; leaf certificates are made anew when their time is nearly up or what they name changed.
 type pki struct {
-	caCert *x509.Certificate
-	caKey  *ecdsa.PrivateKey
-	caPEM  []byte
+	authority
 	server tls.Certificate
+	// front signs the certificates by which this API server tells other API servers for whom
+	// it speaks. It is an authority of its own, or else every client could speak for others.
+	front authority
+	proxy tls.Certificate
 	// admin is the administrator's client certificate and key, as PEM.
 	adminCert, adminKey []byte
 	// tokens signs service-account tokens.
 	tokens *ecdsa.PrivateKey
 }
+
+// authority signs certificates.
+type authority struct {
+	caCert *x509.Certificate
+	caKey  *ecdsa.PrivateKey
+	caPEM  []byte
+}
+
+// proxyName is the common name by which other API servers know this one.
+const proxyName = "front-proxy-client"
 
 const (
 	caLife    = 10 * 365 * 24 * time.Hour
@@ -39,7 +51,10 @@ const (
 func openPKI(c *Config) (*pki, error) {
 	p := &pki{}
 	var err error
-	if p.caCert, p.caKey, p.caPEM, err = openCA(c); err != nil {
+	if p.authority, err = openCA(c, "ca", "kubernetes"); err != nil {
+		return nil, err
+	}
+	if p.front, err = openCA(c, "front-proxy-ca", "front-proxy-ca"); err != nil {
 		return nil, err
 	}
 	if p.tokens, err = openKey(c.path("pki", "sa.key")); err != nil {
@@ -67,6 +82,13 @@ func openPKI(c *Config) (*pki, error) {
 	if p.server, err = tls.X509KeyPair(cert, key); err != nil {
 		return nil, err
 	}
+	cert, key, err = p.front.leaf(c, proxyName, &x509.Certificate{Subject: pkix.Name{CommonName: proxyName}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	if err != nil {
+		return nil, err
+	}
+	if p.proxy, err = tls.X509KeyPair(cert, key); err != nil {
+		return nil, err
+	}
 	p.adminCert, p.adminKey, err = p.leaf(c, "admin", &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "kubernetes-admin", Organization: []string{"system:masters"}},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
@@ -74,44 +96,45 @@ func openPKI(c *Config) (*pki, error) {
 	return p, err
 }
 
-func openCA(c *Config) (*x509.Certificate, *ecdsa.PrivateKey, []byte, error) {
-	certFile, keyFile := c.path("pki", "ca.crt"), c.path("pki", "ca.key")
+// openCA reads the named authority, or makes it.
+func openCA(c *Config, name, commonName string) (authority, error) {
+	certFile, keyFile := c.path("pki", name+".crt"), c.path("pki", name+".key")
 	key, err := openKey(keyFile)
 	if err != nil {
-		return nil, nil, nil, err
+		return authority{}, err
 	}
 	b, err := os.ReadFile(certFile)
 	if err == nil {
 		cert, err := parseCertificate(b)
 		if err != nil {
-			return nil, nil, nil, fmt.Errorf("%s: %w", certFile, err)
+			return authority{}, fmt.Errorf("%s: %w", certFile, err)
 		}
-		return cert, key, b, nil
+		return authority{cert, key, b}, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil, err
+		return authority{}, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: serial(), Subject: pkix.Name{CommonName: "kubernetes"},
+		SerialNumber: serial(), Subject: pkix.Name{CommonName: commonName},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(caLife),
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature | x509.KeyUsageKeyEncipherment,
 		IsCA:     true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		return nil, nil, nil, err
+		return authority{}, err
 	}
 	b = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 	if err := writeFile(certFile, b, 0o644); err != nil {
-		return nil, nil, nil, err
+		return authority{}, err
 	}
 	cert, err := x509.ParseCertificate(der)
-	return cert, key, b, err
+	return authority{cert, key, b}, err
 }
 
 // leaf returns the named certificate and key as PEM, signing a new one when
 // there is none, it is nearly over, or it does not name what it should.
-func (p *pki) leaf(c *Config, name string, t *x509.Certificate) (cert, key []byte, err error) {
+func (p *authority) leaf(c *Config, name string, t *x509.Certificate) (cert, key []byte, err error) {
 	certFile, keyFile := c.path("pki", name+".crt"), c.path("pki", name+".key")
 	if cert, err = os.ReadFile(certFile); err == nil {
 		if key, err = os.ReadFile(keyFile); err == nil {
@@ -139,7 +162,7 @@ func (p *pki) leaf(c *Config, name string, t *x509.Certificate) (cert, key []byt
 	return cert, key, err
 }
 
-func (p *pki) serves(have, want *x509.Certificate) bool {
+func (p *authority) serves(have, want *x509.Certificate) bool {
 	if time.Until(have.NotAfter) < renewLeft || have.CheckSignatureFrom(p.caCert) != nil {
 		return false
 	}

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -168,6 +169,7 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 	}
 	i.api, err = apiserver.New(ctx, apiserver.Options{
 		Store: st, Log: i.log.With("part", "apiserver"), ServiceCIDR: cidr, Tokens: tokens, Node: i.nodes.handler, Version: VersionInfo(), NoOldVersions: cfg.NoOldAPIVersions,
+		ProxyCert: func() (*tls.Certificate, error) { return &i.pki.proxy, nil },
 	})
 	if err != nil {
 		return st.Close, err
@@ -180,7 +182,7 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 	closeAll := func() error { endFeed(); <-feed; return st.Close() }
 	i.system = i.api.Client(auth.System)
 	i.events = client.NewRecorder(ctx, i.system, time.Now, i.log.With("part", "events"))
-	if err := bootstrap(ctx, i.system, cfg); err != nil {
+	if err := bootstrap(ctx, i.system, cfg, i.pki); err != nil {
 		return closeAll, fmt.Errorf("first objects: %w", err)
 	}
 	i.api.Done("poststarthook/start-system-namespaces-controller", "poststarthook/scheduling/bootstrap-system-priority-classes", "poststarthook/bootstrap-controller",
@@ -188,6 +190,7 @@ func (i *instance) startControlPlane(ctx context.Context, l net.Listener) (func(
 	i.parts.run(ctx, "https", func(ctx context.Context) error { return serve(ctx, l, i.pki, i.api, i.log) })
 	i.parts.run(ctx, "flow control", i.api.RunFlowControl)
 	i.parts.run(ctx, "definitions", i.api.RunDefinitions)
+	i.parts.run(ctx, "aggregation", i.api.RunAggregation)
 	i.step("API server ready")
 
 	engine := &controller.Engine{Client: i.api.Client(auth.Component("kube-controller-manager")), Events: i.events, Log: i.log.With("part", "controllers"), Now: time.Now}

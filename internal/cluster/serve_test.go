@@ -56,7 +56,7 @@ func TestSlowClients(t *testing.T) {
 						ended <- time.Since(began)
 					}
 				})
-				srv := newHTTPServer(&pki{caCert: &x509.Certificate{}}, h, slog.New(slog.DiscardHandler))
+				srv := newHTTPServer(&pki{authority: authority{caCert: &x509.Certificate{}}}, h, slog.New(slog.DiscardHandler))
 				l := &pipes{c: make(chan net.Conn)}
 				done := make(chan struct{})
 				go func() { srv.Serve(l); close(done) }()
