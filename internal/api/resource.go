@@ -65,15 +65,18 @@ type Resource struct {
 // Custom belongs to a kind whose objects have no Go type (they are unstructured). Each
 // served version has a row of its own; all of them show the same stored objects.
 type Custom struct {
-	Definition string    // the name of the CustomResourceDefinition
-	Main       *Resource // the row of the version that is stored
-	Stored     bool      // this is it
-	Served     bool      // clients can ask for this version
+	Definition string               // the name of the CustomResourceDefinition
+	Main       *Resource            // the row of the version that is stored
+	Versions   map[string]*Resource // the rows of all versions
+	Stored     bool                 // this is the stored one
+	Served     bool                 // clients can ask for this version
 	// Read brings what a client sent into shape: metadata, defaults, and without what the
 	// schema does not know, which it returns.
 	Read func(Object) (unknown []string, err error)
 	// Take does the same to what comes from the store, where nothing is wrong with it.
 	Take func(Object) error
+	// Prune takes out what the schema does not know, after a conversion.
+	Prune func(Object) error
 	// Convert is an object in another version of the kind. The object may be used up.
 	Convert func(o Object, version string) (Object, error)
 	// Remote conversions ask somebody outside, and take their time.
@@ -110,6 +113,8 @@ type ResourceScale struct {
 	SetReplicas func(Object, int32)
 	Observed    func(Object) int32
 	Selector    func(Object) string
+	// Check is why the scale of an object cannot be shown, and Unset why it cannot be left at nothing; nil: every object has one.
+	Check, Unset func(Object) error
 }
 
 // AllVerbs are the verbs of a stored kind, as discovery lists them.

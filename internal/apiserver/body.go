@@ -265,6 +265,24 @@ func unrecognized(gvk schema.GroupVersionKind, err error, b []byte) error {
 	return apierrors.NewBadRequest(fmt.Sprintf("the object provided is unrecognized (must be of type %s): %v (%s)", gvk.Kind, err, text))
 }
 
+// hasEmpties tells whether a body has empty lists or maps.
+func hasEmpties(b []byte) bool {
+	for i, c := range b {
+		if c != '[' && c != '{' {
+			continue
+		}
+		for _, next := range b[i+1:] {
+			if next == c+2 {
+				return true
+			}
+			if next != ' ' && next != '\n' && next != '\t' && next != '\r' {
+				break
+			}
+		}
+	}
+	return false
+}
+
 // decodeDeleteOptions reads the body of a DELETE, which may be empty.
 func decodeDeleteOptions(r *http.Request) (metav1.DeleteOptions, error) {
 	var o metav1.DeleteOptions

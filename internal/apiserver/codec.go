@@ -127,13 +127,8 @@ func decodeStored(r *api.Resource, value []byte) (o api.Object, raw []byte, err 
 		if err := kjson.UnmarshalCaseSensitivePreserveInts(value, o); err != nil {
 			return nil, nil, fmt.Errorf("decode %s: %w", r.GVR.Resource, err)
 		}
-		if c := r.Custom; c != nil && o.GetObjectKind().GroupVersionKind().Version != r.GVK.Version {
-			if o, err = c.Convert(o, r.GVK.Version); err != nil {
-				return nil, nil, err
-			}
-		}
 		if r.Custom != nil {
-			if err = r.Custom.Take(o); err != nil {
+			if o, err = takeCustom(r, o); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -147,6 +142,25 @@ func decodeStored(r *api.Resource, value []byte) (o api.Object, raw []byte, err 
 		return nil, nil, fmt.Errorf("decode %s: %w", r.GVR.Resource, err)
 	}
 	return o, raw, nil
+}
+
+// takeCustom brings a stored object of a custom kind into shape, by the version that it is
+// stored in, and converts it to the version of the row.
+func takeCustom(r *api.Resource, o api.Object) (api.Object, error) {
+	version := o.GetObjectKind().GroupVersionKind().Version
+	if version == r.GVK.Version {
+		return o, r.Custom.Take(o)
+	}
+	if from := r.Custom.Versions[version]; from != nil {
+		if err := from.Custom.Take(o); err != nil {
+			return nil, err
+		}
+	}
+	o, err := r.Custom.Convert(o, r.GVK.Version)
+	if err != nil {
+		return nil, err
+	}
+	return o, r.Custom.Prune(o)
 }
 
 // frame puts the length before a protobuf watch event, as streaming clients expect.

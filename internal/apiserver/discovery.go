@@ -275,22 +275,22 @@ func (d *discovery) build(s *Server) {
 func (s *Server) resourceDiscovery(group, version string) []apidiscoveryv2.APIResourceDiscovery {
 	gv := schema.GroupVersion{Group: group, Version: version}
 	var out []apidiscoveryv2.APIResourceDiscovery
-	kind := func(k schema.GroupVersionKind) *metav1.GroupVersionKind {
-		if k.GroupVersion() == gv {
-			// compat: what is of the group version itself goes without it.
+	kind := func(r *served, k schema.GroupVersionKind) *metav1.GroupVersionKind {
+		if k.GroupVersion() == gv && r.Custom == nil {
+			// compat: what is of the group version itself goes without it, but for custom kinds.
 			return &metav1.GroupVersionKind{Kind: k.Kind}
 		}
 		return &metav1.GroupVersionKind{Group: k.Group, Version: k.Version, Kind: k.Kind}
 	}
 	for _, r := range s.servedIn(gv) {
-		d := apidiscoveryv2.APIResourceDiscovery{Resource: r.GVR.Resource, ResponseKind: kind(r.gvk), Scope: apidiscoveryv2.ScopeCluster,
+		d := apidiscoveryv2.APIResourceDiscovery{Resource: r.GVR.Resource, ResponseKind: kind(r, r.gvk), Scope: apidiscoveryv2.ScopeCluster,
 			SingularResource: r.Singular, Verbs: r.Verbs}
 		d.ShortNames, d.Categories = r.nicknames()
 		if r.Namespaced {
 			d.Scope = apidiscoveryv2.ScopeNamespace
 		}
 		for _, sub := range r.subresources() {
-			d.Subresources = append(d.Subresources, apidiscoveryv2.APISubresourceDiscovery{Subresource: sub.Name, ResponseKind: kind(sub.Kind), Verbs: sub.Verbs})
+			d.Subresources = append(d.Subresources, apidiscoveryv2.APISubresourceDiscovery{Subresource: sub.Name, ResponseKind: kind(r, sub.Kind), Verbs: sub.Verbs})
 		}
 		out = append(out, d)
 	}

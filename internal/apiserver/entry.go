@@ -144,6 +144,14 @@ func recoverUnconverted(err *error) {
 	}
 }
 
+// decodeAnew forgets the object that the entry was made of: what is answered now is what
+// is read later, when what protobuf does not tell is lost.
+func (e *entry) decodeAnew() {
+	if e.raw != nil {
+		e.decoded.Store(nil)
+	}
+}
+
 // alive is the object if somebody holds it.
 func (e *entry) alive() api.Object {
 	d := e.decoded.Load()

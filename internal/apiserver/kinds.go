@@ -188,7 +188,9 @@ func (s *Server) make(crd *apiextensionsv1.CustomResourceDefinition) *made {
 	m := &made{crd: crd}
 	convert := s.converter(crd)
 	rows := custom.Rows(crd)
+	versions := map[string]*api.Resource{}
 	for _, r := range rows {
+		versions[r.GVR.Version] = r
 		if r.Custom.Stored {
 			m.main = r
 		}
@@ -197,6 +199,7 @@ func (s *Server) make(crd *apiextensionsv1.CustomResourceDefinition) *made {
 		}
 	}
 	for _, r := range rows {
+		r.Custom.Versions = versions
 		r.Custom.Main, r.Custom.Convert, r.Custom.Remote = m.main, convert, crd.Spec.Conversion != nil && crd.Spec.Conversion.Strategy == apiextensionsv1.WebhookConverter
 	}
 	return m

@@ -28,6 +28,7 @@ type exchange struct {
 	user     *auth.User
 	version  *api.Version // in which the request speaks; nil: the stored one
 	warnings []string
+	empties  bool // the body has empty lists or maps
 	accept   accepted
 	// readBy bounds the time for reading the body.
 	readBy   func(time.Time) error

@@ -201,6 +201,7 @@ func (s *Server) serveCreate(w http.ResponseWriter, r *http.Request, x *exchange
 	if res.GVR.Resource == "namespaces" {
 		t.ns = ""
 	}
+	t.empties = x.empties
 	e, err := s.create(r.Context(), t, o)
 	if err != nil {
 		return err
@@ -218,6 +219,7 @@ func (s *Server) readObject(r *http.Request, x *exchange, gvk schema.GroupVersio
 	if err != nil {
 		return err
 	}
+	x.empties = media != mediaProtobuf && hasEmpties(b)
 	if u, ok := into.(*unstructured.Unstructured); ok {
 		return decodeCustom(s.row(x.gvr()), media, b, u, fv, x.warn)
 	}
@@ -239,6 +241,7 @@ func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, x *exchange
 	if err := s.readObject(r, x, res.GVK, o, fv); err != nil {
 		return err
 	}
+	t.empties = x.empties
 	if err := matchURL(&t, o); err != nil {
 		return err
 	}
@@ -311,6 +314,7 @@ func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange,
 			return apierrors.NewBadRequest("error decoding CBOR: " + err.Error())
 		}
 	}
+	t.empties = hasEmpties(b)
 	if isApply(pt) {
 		created := false
 		e, created, err = s.apply(r.Context(), t, b, force, fv)
@@ -429,6 +433,11 @@ func (s *Server) serveScale(w http.ResponseWriter, r *http.Request, x *exchange,
 		e := s.cache(res).get(t.key())
 		if e == nil {
 			return t.notFound()
+		}
+		if check := res.Scale.Check; check != nil {
+			if err := check(e.object()); err != nil {
+				return err
+			}
 		}
 		s.writeScale(w, r, x, http.StatusOK, e)
 		return nil

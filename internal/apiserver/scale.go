@@ -146,6 +146,11 @@ func (s *Server) updateScale(ctx context.Context, t target, change func(*scaleOb
 			return nil, apierrors.NewInvalid(scaleKind.GroupKind(), t.name, field.ErrorList{
 				field.Invalid(field.NewPath("spec", "replicas"), sc.Spec.Replicas, "must be greater than or equal to 0").WithOrigin("minimum")})
 		}
+		if unset := t.res.Scale.Unset; unset != nil && sc.Spec.Replicas == 0 {
+			if err := unset(old); err != nil {
+				return nil, err
+			}
+		}
 		next := old.DeepCopyObject().(api.Object)
 		t.res.Scale.SetReplicas(next, sc.Spec.Replicas)
 		next.SetResourceVersion(sc.ResourceVersion)

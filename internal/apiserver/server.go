@@ -75,8 +75,8 @@ type Server struct {
 	pump      *pump
 
 	aggregator *aggregate.Aggregator
-	drain     drain
-	started   time.Time
+	drain      drain
+	started    time.Time
 
 	mu       sync.Mutex
 	watching int

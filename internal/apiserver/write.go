@@ -43,6 +43,8 @@ type target struct {
 	via     string
 	// applied says that managedFields are complete: server-side apply has made them.
 	applied bool
+	// empties says that the request has empty lists or maps, which protobuf does not tell from none.
+	empties bool
 	// adjust has the last word on an updated object before admission.
 	adjust func(next api.Object)
 }
@@ -181,6 +183,9 @@ func (s *Server) insert(ctx context.Context, t target, txn store.Txn, o api.Obje
 	e, err := newEntry(t.res, t.key(), o)
 	if err != nil {
 		return nil, unwritable(err)
+	}
+	if t.empties {
+		e.decodeAnew()
 	}
 	if t.dryRun {
 		return e, nil
@@ -339,6 +344,9 @@ func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Obj
 	probe, err := newEntry(r, cur.key, next)
 	if err != nil {
 		return nil, unwritable(err)
+	}
+	if t.empties {
+		probe.decodeAnew()
 	}
 	if bytes.Equal(probe.value, cur.value) || s.onlyTimes(&t, probe, cur) {
 		return cur, nil

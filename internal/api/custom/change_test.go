@@ -106,7 +106,7 @@ func TestScale(t *testing.T) {
 	k := New(define(t, anything, withStatus, withScale))
 	v, r := k.Versions["v1"], k.Row
 	o := widget(t, `{spec: {replicas: 3}, status: {replicas: 2, selector: a=b}}`)
-	if r.Scale.Replicas(o) != 3 || r.Scale.Observed(o) != 2 || r.Scale.Selector(o) != "a=b" || !v.ScaleIsSet(o) || v.CheckScale(o) != nil {
+	if r.Scale.Replicas(o) != 3 || r.Scale.Observed(o) != 2 || r.Scale.Selector(o) != "a=b" || r.Scale.Unset(o) != nil || r.Scale.Check(o) != nil {
 		t.Error("the scale is not what it says")
 	}
 	r.Scale.SetReplicas(o, 5)
@@ -114,7 +114,7 @@ func TestScale(t *testing.T) {
 		t.Error(got)
 	}
 	o = widget(t, `{}`)
-	if r.Scale.Replicas(o) != 0 || v.ScaleIsSet(o) {
+	if r.Scale.Replicas(o) != 0 || r.Scale.Unset(o) == nil {
 		t.Error("there is a scale")
 	}
 	r.Scale.SetReplicas(o, 1)
@@ -127,11 +127,11 @@ func TestScale(t *testing.T) {
 		{`{spec: {replicas: 1}, status: {replicas: x}}`, `Internal error occurred: .status.replicas accessor error: x is of the type string, expected int64`},
 		{`{spec: {replicas: 1}, status: {selector: 1}}`, `Internal error occurred: .status.selector accessor error: 1 is of the type int64, expected string`},
 	} {
-		if err := v.CheckScale(widget(t, c.in)); err == nil || err.Error() != c.err {
+		if err := r.Scale.Check(widget(t, c.in)); err == nil || err.Error() != c.err {
 			t.Errorf("%s: %v", c.in, err)
 		}
 	}
-	if got := v.ScaleIsEmpty().Error(); got != `the spec replicas field ".spec.replicas" cannot be empty` {
+	if got := r.Scale.Unset(widget(t, `{}`)).Error(); got != `the spec replicas field ".spec.replicas" cannot be empty` {
 		t.Error(got)
 	}
 	for _, c := range []struct {

@@ -102,6 +102,7 @@ func (v *Version) row(crd *apiextensionsv1.CustomResourceDefinition) *api.Resour
 		Definition: crd.Name, Stored: v.Storage, Served: v.Served, Loose: crd.Spec.PreserveUnknownFields,
 		Read:   func(o api.Object) ([]string, error) { return v.Read(asCustom(o), true) },
 		Take:   func(o api.Object) error { return v.Stored(asCustom(o)) },
+		Prune:  func(o api.Object) error { return v.Prune(asCustom(o)) },
 		Schema: v.SchemaJSON,
 	}
 	return r

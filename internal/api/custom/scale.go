@@ -34,7 +34,7 @@ func fieldsOf(path string) []string { return strings.Split(strings.TrimPrefix(pa
 func (p *scalePaths) resource() *api.ResourceScale {
 	number := func(at []string) func(api.Object) int32 {
 		return func(o api.Object) int32 {
-			n, _, _ := unstructured.NestedInt64(asCustom(o).Object, at...) // CheckScale tells what is wrong with it
+			n, _, _ := unstructured.NestedInt64(asCustom(o).Object, at...) // check tells what is wrong with it
 			return int32(n)
 		}
 	}
@@ -50,6 +50,13 @@ func (p *scalePaths) resource() *api.ResourceScale {
 			}
 			s, _, _ := unstructured.NestedString(asCustom(o).Object, p.selectorAt...)
 			return s
+		},
+		Check: func(o api.Object) error { return p.check(asCustom(o)) },
+		Unset: func(o api.Object) error {
+			if _, found, err := unstructured.NestedInt64(asCustom(o).Object, p.specAt...); found && err == nil {
+				return nil
+			}
+			return apierrors.NewBadRequest(fmt.Sprintf("the spec replicas field %q cannot be empty", p.spec))
 		},
 	}
 }
@@ -70,22 +77,8 @@ func setNested(m map[string]any, n int64, at []string) {
 	m[at[len(at)-1]] = n
 }
 
-// ScaleIsSet tells whether the object says how many replicas it wants. An object that
-// does not has no scale to show (see CheckScale).
-func (v *Version) ScaleIsSet(o *unstructured.Unstructured) bool {
-	if v.scalePaths == nil {
-		return false
-	}
-	_, found, err := unstructured.NestedInt64(o.Object, v.scalePaths.specAt...)
-	return found && err == nil
-}
-
-// CheckScale is the error with which a scale that cannot be shown is answered.
-func (v *Version) CheckScale(o *unstructured.Unstructured) error {
-	p := v.scalePaths
-	if p == nil {
-		return nil
-	}
+// check is the error with which a scale that cannot be shown is answered.
+func (p *scalePaths) check(o *unstructured.Unstructured) error {
 	_, found, err := unstructured.NestedInt64(o.Object, p.specAt...)
 	if err == nil {
 		_, _, err = unstructured.NestedInt64(o.Object, p.statusAt...)
@@ -100,11 +93,6 @@ func (v *Version) CheckScale(o *unstructured.Unstructured) error {
 		return apierrors.NewInternalError(fmt.Errorf("the spec replicas field %q does not exist", p.spec))
 	}
 	return nil
-}
-
-// ScaleIsEmpty is the error for an update of a scale that leaves unsaid what the object does not say either.
-func (v *Version) ScaleIsEmpty() error {
-	return apierrors.NewBadRequest(fmt.Sprintf("the spec replicas field %q cannot be empty", v.scalePaths.spec))
 }
 
 func (p *scalePaths) validateSpec(o map[string]any) field.ErrorList {
