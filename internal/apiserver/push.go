@@ -1,8 +1,10 @@
 package apiserver
 
 import (
+	"cmp"
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 )
 
@@ -21,6 +23,8 @@ type pusher interface {
 	// Push tells whether p is on its way; Kick follows what was pushed.
 	Push(p []byte) bool
 	Kick()
+	// Line is the same for all that one Kick is enough for.
+	Line() uint64
 }
 
 func newPump() *pump { return &pump{woken: make(chan struct{}, 1)} }
@@ -46,17 +50,19 @@ func (p *pump) run(ctx context.Context) {
 		p.mu.Lock()
 		ready, p.ready = p.ready, ready[:0]
 		p.mu.Unlock()
+		// One connection after the other, so that the first is on its way while the next is looked after.
+		slices.SortFunc(ready, func(a, b *watcher) int { return cmp.Compare(a.stream.line, b.stream.line) })
+		var pushed pusher
 		for i, w := range ready {
-			if !w.stream.push(w) {
-				ready[i] = nil
+			if w.stream.push(w) {
+				pushed = w.stream.out
+			}
+			if pushed != nil && (i+1 == len(ready) || ready[i+1].stream.line != w.stream.line) {
+				pushed.Kick()
+				pushed = nil
 			}
 		}
-		for i, w := range ready {
-			if w != nil {
-				w.stream.out.Kick()
-				ready[i] = nil
-			}
-		}
+		clear(ready)
 	}
 }
 

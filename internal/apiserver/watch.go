@@ -103,10 +103,15 @@ type stream struct {
 	end     *time.Timer
 	stall   stall
 	count   eventCount
+	head    struct {
+		bytes     []byte
+		of, whole int
+	}
 
 	// The handler holds mu while it is at work, the pump while it sends.
 	mu      sync.Mutex
 	out     pusher // nil: only the handler sends
+	line    uint64 // of out
 	pushing bool   // the pump is at work, which waits for nobody
 	failed  error  // what the pump ran into; the handler ends the watch
 	over    bool   // the handler is done: the response is not to be touched
@@ -144,6 +149,7 @@ func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
 	}()
 	if st.res.Custom == nil || !st.res.Custom.Remote {
 		if st.out = pusherOf(st.w); st.out != nil {
+			st.line = st.out.Line()
 			wt.usePump(st.s.pump, st)
 		}
 	}
@@ -254,11 +260,10 @@ func (st *stream) event(kind watch.EventType, e *entry) error {
 		return st.loose(kind, o)
 	}
 	if st.protobuf() && e.raw != nil {
-		head, size := protoHead(st.res.GVK, len(e.raw)+len(e.suffix))
-		st.protoEvent(string(kind), size, func(b []byte) []byte {
-			b = append(append(append(b, head...), e.raw...), e.suffix...)
-			return append(b, 0x1a, 0, 0x22, 0)
-		})
+		head, size := st.protoHead(len(e.raw) + len(e.suffix))
+		b := st.protoEvent(string(kind), size)
+		b = append(append(append(b, head...), e.raw...), e.suffix...)
+		st.buf = append(b, 0x1a, 0, 0x22, 0)
 		return nil
 	}
 	if st.x.accept.media == mediaCBOR && st.x.accept.as == "" {
@@ -312,16 +317,24 @@ func (st *stream) jsonEvent(kind string, object []byte) {
 	st.buf = append(st.buf, "}\n"...)
 }
 
-// protoEvent appends a length-delimited metav1.WatchEvent whose raw object has size bytes.
-func (st *stream) protoEvent(kind string, size int, object func([]byte) []byte) {
+// protoHead is the start of an object's envelope, and the size of the whole. Events are mostly of one size.
+func (st *stream) protoHead(size int) ([]byte, int) {
+	if h := &st.head; h.of != size || h.bytes == nil {
+		h.of = size
+		h.bytes, h.whole = protoHead(st.res.GVK, size)
+	}
+	return st.head.bytes, st.head.whole
+}
+
+// protoEvent is what is gathered with the start of a length-delimited metav1.WatchEvent, whose raw object of size bytes follows.
+func (st *stream) protoEvent(kind string, size int) []byte {
 	raw := 1 + varintLen(size) + size
 	total := 2 + len(kind) + 1 + varintLen(raw) + raw
 	b := append(st.buf, byte(total>>24), byte(total>>16), byte(total>>8), byte(total))
 	b = append(b, 0x0a, byte(len(kind)))
 	b = append(b, kind...)
 	b = appendVarint(append(b, 0x12), raw)
-	b = appendVarint(append(b, 0x0a), size)
-	st.buf = object(b)
+	return appendVarint(append(b, 0x0a), size)
 }
 
 // bookmark tells that everything up to rev was sent; end marks the end of the initial events.
@@ -345,7 +358,7 @@ func (st *stream) loose(kind watch.EventType, o runtime.Object) error {
 		if err != nil {
 			return err
 		}
-		st.protoEvent(string(kind), len(b), func(buf []byte) []byte { return append(buf, b...) })
+		st.buf = append(st.protoEvent(string(kind), len(b)), b...)
 		return nil
 	}
 	if a, ok := o.(api.Object); ok && st.x.accept.as != "" {

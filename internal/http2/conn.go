@@ -25,6 +25,7 @@ type conn struct {
 	remote  string
 	tls     *tls.ConnectionState
 	start   time.Time // times below count from here
+	number  uint64    // among the server's connections
 
 	// The reader's own.
 	br    *bufio.Reader
@@ -74,7 +75,7 @@ var errGone = errors.New("http2: client disconnected")
 func newConn(s *server, ctx context.Context, nc net.Conn, state *tls.ConnectionState, h http.Handler) *conn {
 	c := &conn{
 		srv: s, nc: nc, handler: h, base: ctx, tls: state,
-		remote: nc.RemoteAddr().String(), start: time.Now(),
+		remote: nc.RemoteAddr().String(), start: time.Now(), number: s.opened.Add(1),
 		br:      bufio.NewReaderSize(nc, 4<<10),
 		streams: map[uint32]*stream{},
 		window:  firstWindow, peerWindow: firstWindow, peerFrame: firstFrame,

@@ -21,6 +21,9 @@ func (w *response) Push(p []byte) bool {
 	return c.data(st, p, nil, false) == nil
 }
 
+// Line tells which connection the response goes to: who pushes to many kicks once for each.
+func (w *response) Line() uint64 { return w.st.c.number }
+
 // Kick has what was pushed written by somebody else.
 func (w *response) Kick() {
 	c := w.st.c

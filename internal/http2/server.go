@@ -41,6 +41,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	xhttp2 "golang.org/x/net/http2"
@@ -72,6 +73,7 @@ type server struct {
 	Options
 	maxHeader int // of a request, counted as HPACK does
 	workers   workers
+	opened    atomic.Uint64 // connections so far
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
