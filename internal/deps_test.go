@@ -30,6 +30,8 @@ var rules = []rule{
 	{"dns", []string{"apiserver", "store", "controller", "scheduler", "kubelet", "proxy", "podnet", "cluster"}, nil, "DNS reaches the API only through client"},
 	{"podnet", []string{"apiserver", "store", "controller", "scheduler", "kubelet", "proxy", "dns", "cluster"}, nil, "the pod network is told what to do over its socket"},
 	{"apiserver", []string{"controller", "scheduler", "kubelet", "proxy", "dns", "podnet", "cluster"}, nil, "the API server knows nobody who uses it"},
+	{"http2", []string{"api", "apiserver", "auth", "client", "cluster", "controller", "kubelet", "store"}, nil, "the protocol knows nothing of what it carries"},
+	{"apiserver/aggregate", []string{"store", "controller", "cluster"}, nil, "the aggregator reaches the API through client, as backends' users do"},
 	{"auth", []string{"apiserver", "store", "controller", "client", "cluster"}, nil, "who asks and whether they may is decided without a server"},
 	{"cli", []string{"api", "apiserver", "store", "controller", "scheduler", "kubelet", "cluster"}, nil, "verbs talk to a server as any client does"},
 	{"runtime", []string{"api", "apiserver", "client", "store", "kubelet", "cluster"}, nil, "the runtime knows containers, not pods' objects"},
