@@ -2,7 +2,6 @@ package core
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -61,10 +60,10 @@ func validateConfigMapUpdate(next, old *corev1.ConfigMap) field.ErrorList {
 		if next.Immutable == nil || !*next.Immutable {
 			errs = append(errs, field.Forbidden(field.NewPath("immutable"), "field is immutable when `immutable` is set"))
 		}
-		if !equality.Semantic.DeepEqual(next.Data, old.Data) {
+		if !meta.Equal(&next.Data, &old.Data) {
 			errs = append(errs, field.Forbidden(field.NewPath("data"), "field is immutable when `immutable` is set"))
 		}
-		if !equality.Semantic.DeepEqual(next.BinaryData, old.BinaryData) {
+		if !meta.Equal(&next.BinaryData, &old.BinaryData) {
 			errs = append(errs, field.Forbidden(field.NewPath("binaryData"), "field is immutable when `immutable` is set"))
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	eventsv1beta1 "k8s.io/api/events/v1beta1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -106,7 +105,7 @@ func validateNewEvent(e *corev1.Event) field.ErrorList {
 func onlySeries(next, old *corev1.Event) field.ErrorList {
 	var errs field.ErrorList
 	same := func(name string, a, b any) {
-		if !equality.Semantic.DeepEqual(a, b) {
+		if !meta.Equal(a, b) {
 			errs = append(errs, field.Invalid(field.NewPath(name), a, meta.FieldImmutable).WithOrigin("immutable"))
 		}
 	}

@@ -208,13 +208,13 @@ func validateCSIPersistent(s *corev1.CSIPersistentVolumeSource, at *field.Path) 
 
 func validatePersistentVolumeUpdate(next, old *corev1.PersistentVolume) field.ErrorList {
 	errs := validatePersistentVolume(next)
-	if !semanticEqual(next.Spec.PersistentVolumeSource, old.Spec.PersistentVolumeSource) {
+	if !meta.Equal(&next.Spec.PersistentVolumeSource, &old.Spec.PersistentVolumeSource) {
 		errs = append(errs, field.Forbidden(specPath.Child("persistentvolumesource"), "spec.persistentvolumesource is immutable after creation"))
 	}
 	if !equalAt(next.Spec.VolumeMode, old.Spec.VolumeMode) {
 		errs = append(errs, field.Invalid(specPath.Child("volumeMode"), next.Spec.VolumeMode, meta.FieldImmutable))
 	}
-	if old.Spec.NodeAffinity != nil && !semanticEqual(next.Spec.NodeAffinity, old.Spec.NodeAffinity) {
+	if old.Spec.NodeAffinity != nil && !meta.Equal(next.Spec.NodeAffinity, old.Spec.NodeAffinity) {
 		errs = append(errs, field.Invalid(specPath.Child("nodeAffinity"), meta.GoNames(next.Spec.NodeAffinity), meta.FieldImmutable))
 	}
 	return errs

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -99,12 +98,10 @@ func validateClaimTemplateMeta(m *metav1.ObjectMeta, at *field.Path) field.Error
 	return errs
 }
 
-func semanticEqual(a, b any) bool { return equality.Semantic.DeepEqual(a, b) }
-
 // validateClaimUpdate lets a claim be bound, grow and change its attributes class, and nothing else.
 func validateClaimUpdate(next, old *corev1.PersistentVolumeClaim) field.ErrorList {
 	errs := ValidateClaimSpec(&next.Spec, specPath)
-	was, is := old.Spec.DeepCopy(), next.Spec.DeepCopy()
+	was, is := old.Spec, next.Spec
 	if was.VolumeName == "" {
 		was.VolumeName = is.VolumeName
 	}
@@ -120,7 +117,7 @@ func validateClaimUpdate(next, old *corev1.PersistentVolumeClaim) field.ErrorLis
 		}
 		was.Resources.Requests = is.Resources.Requests
 	}
-	if !semanticEqual(was, is) {
+	if !meta.Equal(&was, &is) {
 		errs = append(errs, field.Forbidden(specPath, "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"))
 	}
 	return errs

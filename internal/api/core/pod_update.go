@@ -37,12 +37,15 @@ func validatePodUpdate(next, old *corev1.Pod) field.ErrorList {
 	if len(errs) > 0 {
 		return errs
 	}
-	rest := next.Spec.DeepCopy()
-	carryMutable(rest, &old.Spec)
-	if len(old.Spec.SchedulingGates) > 0 {
-		errs = append(errs, carryScheduling(rest, &old.Spec)...)
+	if meta.Equal(&next.Spec, &old.Spec) {
+		return nil
 	}
-	if !semanticEqual(*rest, old.Spec) {
+	rest := next.Spec // what is changed below is copied before
+	carryMutable(&rest, &old.Spec)
+	if len(old.Spec.SchedulingGates) > 0 {
+		errs = append(errs, carryScheduling(&rest, &old.Spec)...)
+	}
+	if !meta.Equal(&rest, &old.Spec) {
 		errs = append(errs, field.Forbidden(specPath, podMayChange+"\n"+meta.Diff(old.Spec, rest)))
 	}
 	return errs
@@ -50,18 +53,23 @@ func validatePodUpdate(next, old *corev1.Pod) field.ErrorList {
 
 // carryMutable undoes in rest what may change.
 func carryMutable(rest, old *corev1.PodSpec) {
-	for i := range rest.Containers {
-		rest.Containers[i].Image = old.Containers[i].Image
-	}
-	for i := range rest.InitContainers {
-		rest.InitContainers[i].Image = old.InitContainers[i].Image
-	}
+	rest.Containers = carryImages(rest.Containers, old.Containers)
+	rest.InitContainers = carryImages(rest.InitContainers, old.InitContainers)
 	rest.ActiveDeadlineSeconds = old.ActiveDeadlineSeconds
 	rest.Tolerations = old.Tolerations
 	rest.SchedulingGates = old.SchedulingGates
 	if g := old.TerminationGracePeriodSeconds; g != nil && *g < 0 && rest.TerminationGracePeriodSeconds != nil && *rest.TerminationGracePeriodSeconds == 1 {
 		rest.TerminationGracePeriodSeconds = g
 	}
+}
+
+// carryImages returns a copy of the containers with the images of those before.
+func carryImages(cs, old []corev1.Container) []corev1.Container {
+	cs = slices.Clone(cs)
+	for i := range cs {
+		cs[i].Image = old[i].Image
+	}
+	return cs
 }
 
 func validateNewGates(next, old *corev1.Pod) field.ErrorList {
@@ -127,10 +135,12 @@ func carryScheduling(rest, old *corev1.PodSpec) field.ErrorList {
 		}
 	}
 	if rest.Affinity != nil {
-		rest.Affinity.NodeAffinity = nil
+		a := *rest.Affinity
+		a.NodeAffinity = nil
+		rest.Affinity = &a
 		if old.Affinity != nil {
-			rest.Affinity.NodeAffinity = old.Affinity.NodeAffinity
-		} else if rest.Affinity.PodAffinity == nil && rest.Affinity.PodAntiAffinity == nil {
+			a.NodeAffinity = old.Affinity.NodeAffinity
+		} else if a.PodAffinity == nil && a.PodAntiAffinity == nil {
 			rest.Affinity = nil
 		}
 	}
@@ -139,7 +149,7 @@ func carryScheduling(rest, old *corev1.PodSpec) field.ErrorList {
 
 func extends(next, old *corev1.NodeSelectorTerm) bool {
 	n, o := next.MatchExpressions, old.MatchExpressions
-	return len(n) >= len(o) && semanticEqual(n[:len(o)], o) && len(next.MatchFields) >= len(old.MatchFields) && semanticEqual(next.MatchFields[:len(old.MatchFields)], old.MatchFields)
+	return len(n) >= len(o) && meta.Equal(n[:len(o)], o) && len(next.MatchFields) >= len(old.MatchFields) && meta.Equal(next.MatchFields[:len(old.MatchFields)], old.MatchFields)
 }
 
 // preparePodStatus keeps the class of service that the pod began with.
@@ -212,7 +222,7 @@ func validateEphemeralUpdate(n, o api.Object) field.ErrorList {
 		j := slices.IndexFunc(next.Spec.EphemeralContainers, func(e corev1.EphemeralContainer) bool { return e.Name == was.Name })
 		if j < 0 {
 			errs = append(errs, field.Forbidden(at, fmt.Sprintf("existing ephemeral containers %q may not be removed\n", was.Name)))
-		} else if is := &next.Spec.EphemeralContainers[j]; !semanticEqual(was, is) {
+		} else if is := &next.Spec.EphemeralContainers[j]; !meta.Equal(was, is) {
 			errs = append(errs, field.Forbidden(at, fmt.Sprintf("existing ephemeral containers %q may not be changed\n%s", was.Name, meta.Diff(was, is))))
 		}
 	}
@@ -233,7 +243,7 @@ func validateResize(n, o api.Object) field.ErrorList {
 	for i := range min(len(rest.InitContainers), len(old.Spec.InitContainers)) {
 		carryResize(&rest.InitContainers[i], &old.Spec.InitContainers[i])
 	}
-	if !semanticEqual(*rest, old.Spec) {
+	if !meta.Equal(rest, &old.Spec) {
 		errs = append(errs, field.Forbidden(specPath, "only cpu and memory resources are mutable\n"+strings.TrimSuffix(meta.Diff(old.Spec, rest), "\n")))
 	}
 	return errs

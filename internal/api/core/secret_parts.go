@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -101,7 +100,7 @@ func validateSecretUpdate(next, old *corev1.Secret) field.ErrorList {
 		if next.Immutable == nil || !*next.Immutable {
 			errs = append(errs, field.Forbidden(field.NewPath("immutable"), "field is immutable when `immutable` is set"))
 		}
-		if !equality.Semantic.DeepEqual(next.Data, old.Data) {
+		if !meta.Equal(&next.Data, &old.Data) {
 			errs = append(errs, field.Forbidden(field.NewPath("data"), "field is immutable when `immutable` is set"))
 		}
 	}
@@ -110,7 +109,7 @@ func validateSecretUpdate(next, old *corev1.Secret) field.ErrorList {
 
 // warnSecret tells when a certificate and its key do not fit each other.
 func warnSecret(next, old *corev1.Secret) []string {
-	if next.Type != corev1.SecretTypeTLS || old != nil && equality.Semantic.DeepEqual(next.Data, old.Data) {
+	if next.Type != corev1.SecretTypeTLS || old != nil && meta.Equal(&next.Data, &old.Data) {
 		return nil
 	}
 	if _, err := tls.X509KeyPair(next.Data[corev1.TLSCertKey], next.Data[corev1.TLSPrivateKeyKey]); err != nil {
