@@ -4,12 +4,16 @@
 // and run by the scripts in testdata; clientgo and operator are Go tests built on
 // client-go and controller-runtime. Each script has a server of its own, without a
 // node: pods are objects that nobody runs. Read testdata/kubectl first.
+// The scripts of testdata/newest are run by the newest kubectl only; testdata/objects,
+// $OBJECTS to the scripts, holds one filled object of every kind. What the scripts
+// compare with cmp is written anew by `go test . -rewrite`: read the difference.
 //
 // Beside the commands and conditions of testscript the scripts have
 //
 //	eventually REGEXP COMMAND...   repeat COMMAND until its output matches
 //	capture NAME COMMAND...        keep the output, trimmed, in $NAME
 //	follow NAME COMMAND...         run COMMAND until the script ends, its output in the file NAME
+//	masked COMMAND...              run COMMAND; its output without what differs from run to run (see mask)
 //	[is:PROGRAM]                   the program that the script runs with, such as kubectl-0.31
 package client
 
@@ -17,11 +21,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,8 +38,11 @@ import (
 	"github.com/skiff-k8s/skiff/test/client/instance"
 )
 
+var rewrite = flag.Bool("rewrite", false, "write the files that scripts compare with anew")
+
 // programs are what the scripts of a folder run with: the name in the scripts, and the program.
 var programs = []struct{ folder, name, file string }{
+	{"newest", "kubectl", "kubectl"},
 	{"kubectl", "kubectl", "kubectl"},
 	{"kubectl", "kubectl", "clients/kubectl-0.34"},
 	{"kubectl", "kubectl", "clients/kubectl-0.31"},
@@ -41,10 +51,24 @@ var programs = []struct{ folder, name, file string }{
 	{"kustomize", "kustomize", "clients/kustomize"},
 }
 
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Scripts wait for processes and for time to pass rather than compute.
+	if err := flag.Set("test.parallel", strconv.Itoa(3*runtime.GOMAXPROCS(0))); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 func TestScripts(t *testing.T) {
 	for _, p := range programs {
 		bin := filepath.Join(instance.Bin(), p.file)
-		t.Run(filepath.Base(p.file), func(t *testing.T) {
+		name := filepath.Base(p.file)
+		if p.folder == "newest" {
+			name = p.folder
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			if _, err := os.Stat(bin); err != nil {
 				t.Skipf("bin/%s is missing: run `make clients` first", p.file)
 			}
@@ -54,8 +78,13 @@ func TestScripts(t *testing.T) {
 }
 
 func runScripts(t *testing.T, folder, name, bin string) {
+	objects, err := filepath.Abs(filepath.Join("testdata", "objects"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
-		Dir: filepath.Join("testdata", folder),
+		Dir:           filepath.Join("testdata", folder),
+		UpdateScripts: *rewrite,
 		// Left to itself testscript leaves a directory behind when only some scripts are run.
 		WorkdirRoot: t.TempDir(),
 		// A client that waits for somebody fails, not the whole run.
@@ -83,6 +112,7 @@ func runScripts(t *testing.T, folder, name, bin string) {
 			e.Setenv("PATH", path+":"+os.Getenv("PATH"))
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("EDITOR", "true")
+			e.Setenv("OBJECTS", objects)
 			e.Setenv("KUBECONFIG", s.Kubeconfig)
 			return nil
 		},
@@ -94,7 +124,7 @@ func runScripts(t *testing.T, folder, name, bin string) {
 			return filepath.Base(bin) == want, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"eventually": eventually, "capture": capture, "follow": follow,
+			"eventually": eventually, "capture": capture, "follow": follow, "masked": masked,
 		},
 	})
 }
@@ -177,3 +207,36 @@ func follow(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	})
 }
+
+// mask is what differs from run to run, and what stands in its place.
+var mask = []struct {
+	what *regexp.Regexp
+	by   string
+}{
+	{regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`), "UID"},
+	{regexp.MustCompile(`\b2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z`), "TIME"},
+	{regexp.MustCompile(`\b[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} 2[0-9]{3} [0-9:]{8} [+-][0-9]{4}`), "TIME"},
+	{regexp.MustCompile(`\b([0-9]+y)?[0-9]{2,}d\b`), "LONG"},
+	// The age of something that the script made.
+	{regexp.MustCompile(`(?m)( )([0-9]{1,2}s|[1-3]m[0-9]{0,2}s?)($| )`), "${1}AGE$3"},
+}
+
+func masked(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) < 1 || neg {
+		ts.Fatalf("usage: masked COMMAND...")
+	}
+	out := output(ts, args)
+	for _, m := range mask {
+		out = m.what.ReplaceAllString(out, m.by)
+	}
+	// Columns are as wide as what was in them.
+	lines := strings.Split(out, "\n")
+	for i, l := range lines {
+		body := strings.TrimLeft(l, " ")
+		lines[i] = l[:len(l)-len(body)] + strings.TrimRight(runs.ReplaceAllString(body, "  "), " ")
+	}
+	_, err := ts.Stdout().Write([]byte(strings.Join(lines, "\n")))
+	ts.Check(err)
+}
+
+var runs = regexp.MustCompile(` {2,}`)
