@@ -23,7 +23,7 @@ import (
 func (s *Server) converter(crd *apiextensionsv1.CustomResourceDefinition) func(api.Object, string) (api.Object, error) {
 	group := crd.Spec.Group
 	if c := crd.Spec.Conversion; c != nil && c.Strategy == apiextensionsv1.WebhookConverter && c.Webhook != nil {
-		w := &conversionWebhook{s: s, crd: crd}
+		w := &conversionWebhook{s: s, group: group, hook: c.Webhook.DeepCopy()}
 		return w.convert
 	}
 	return func(o api.Object, version string) (api.Object, error) {
@@ -38,8 +38,9 @@ func (s *Server) converter(crd *apiextensionsv1.CustomResourceDefinition) func(a
 
 // conversionWebhook asks somebody outside.
 type conversionWebhook struct {
-	s   *Server
-	crd *apiextensionsv1.CustomResourceDefinition
+	s     *Server
+	group string
+	hook  *apiextensionsv1.WebhookConversion
 }
 
 // conversionTimeout is how long an answer may take.
@@ -51,7 +52,7 @@ func (w *conversionWebhook) convert(o api.Object, version string) (api.Object, e
 		return nil, fmt.Errorf("cannot convert a %T", o)
 	}
 	from := u.GroupVersionKind()
-	want := schema.GroupVersion{Group: w.crd.Spec.Group, Version: version}
+	want := schema.GroupVersion{Group: w.group, Version: version}
 	if from.GroupVersion() == want {
 		return u, nil
 	}
@@ -63,7 +64,7 @@ func (w *conversionWebhook) convert(o api.Object, version string) (api.Object, e
 }
 
 func (w *conversionWebhook) ask(u *unstructured.Unstructured, want schema.GroupVersion) (*unstructured.Unstructured, error) {
-	hook := w.crd.Spec.Conversion.Webhook
+	hook := w.hook
 	// Both versions of the question have the same fields.
 	version := ""
 	for _, v := range hook.ConversionReviewVersions {

@@ -10,6 +10,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/version"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -32,7 +33,10 @@ type kinds struct {
 
 // made is what a definition made.
 type made struct {
-	crd  *apiextensionsv1.CustomResourceDefinition
+	uid        types.UID
+	generation int64
+	names      apiextensionsv1.CustomResourceDefinitionNames
+
 	main *api.Resource   // the row of the stored version
 	rows []*api.Resource // the served ones, best version first
 }
@@ -113,8 +117,8 @@ func (s *Server) define(ctx context.Context, rev int64, writes []write) error {
 			continue
 		}
 		m := old.made[crd.Name]
-		if m == nil || !sameDefinition(m.crd, crd) {
-			m, same = s.make(crd), false
+		if m == nil || !m.of(crd) {
+			m, same = s.make(crd, e), false
 			if err := s.fill(ctx, next, m, rev); err != nil {
 				return fmt.Errorf("definition %s: %w", crd.Name, err)
 			}
@@ -177,17 +181,19 @@ func established(crd *apiextensionsv1.CustomResourceDefinition) bool {
 	return false
 }
 
-// sameDefinition tells that two states of a definition make the same kind.
-func sameDefinition(a, b *apiextensionsv1.CustomResourceDefinition) bool {
-	return a.UID == b.UID && equality.Semantic.DeepEqual(a.Status.AcceptedNames, b.Status.AcceptedNames) &&
-		(a.Generation == b.Generation || equality.Semantic.DeepEqual(a.Spec, b.Spec))
+// of tells that a definition makes the same kind.
+func (m *made) of(crd *apiextensionsv1.CustomResourceDefinition) bool {
+	return m.uid == crd.UID && m.generation == crd.Generation && equality.Semantic.DeepEqual(m.names, crd.Status.AcceptedNames)
 }
 
-// make makes the rows of a definition.
-func (s *Server) make(crd *apiextensionsv1.CustomResourceDefinition) *made {
-	m := &made{crd: crd}
+// make makes the rows of a definition, which is that of the entry. Of the definition only
+// the stored form is kept.
+func (s *Server) make(crd *apiextensionsv1.CustomResourceDefinition, e *entry) *made {
+	m := &made{uid: crd.UID, generation: crd.Generation, names: crd.Status.AcceptedNames}
 	convert := s.converter(crd)
-	rows := custom.Rows(crd)
+	rows := custom.Rows(crd, func() *apiextensionsv1.CustomResourceDefinition {
+		return e.object().(*apiextensionsv1.CustomResourceDefinition)
+	})
 	versions := map[string]*api.Resource{}
 	for _, r := range rows {
 		versions[r.GVR.Version] = r

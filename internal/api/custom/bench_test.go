@@ -65,7 +65,7 @@ status:
   replicas: 3
   conditions: [{type: Ready, status: "True", message: all is well, lastTransitionTime: "2026-01-02T03:04:05Z"}, {type: Synced, status: "True"}]
 `)
-	return New(crd).Versions["v1"], o
+	return made(crd).Versions["v1"], o
 }
 
 func fieldsUpTo(n int) (s string) {
@@ -160,15 +160,15 @@ func big() *apiextensionsv1.JSONSchemaProps {
 
 func BenchmarkCompileBig(b *testing.B) {
 	crd := defineSchema(big())
-	New(crd).Versions["v1"].compiled() // what the libraries keep of the first use is not ours
+	made(crd).Versions["v1"].compiled() // what the libraries keep of the first use is not ours
 	before := held()
-	k := New(crd)
+	k := made(crd)
 	if k.Versions["v1"].compiled().err != nil {
 		b.Fatal("it does not compile")
 	}
 	size := float64(held() - before)
 	for b.Loop() {
-		New(crd).Versions["v1"].compiled()
+		made(crd).Versions["v1"].compiled()
 	}
 	b.ReportMetric(size, "heap-bytes")
 	runtime.KeepAlive(k)
@@ -181,7 +181,7 @@ func BenchmarkCompileBigRules(b *testing.B) {
 	crd := defineSchema(props)
 	o := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "example.com/v1", "kind": "Widget", "metadata": map[string]any{"name": "w", "namespace": "ns"}, "spec": map[string]any{}}}
 	use := func() *Kind {
-		k := New(crd)
+		k := made(crd)
 		if errs := k.Row.Validate(o); len(errs) > 0 {
 			b.Fatal(errs)
 		}
@@ -209,6 +209,6 @@ func BenchmarkNew(b *testing.B) {
 	crd := defineSchema(big(), withStatus, withScale)
 	b.ReportAllocs()
 	for b.Loop() {
-		New(crd)
+		made(crd)
 	}
 }

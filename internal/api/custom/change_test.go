@@ -17,7 +17,7 @@ status: {type: object, x-kubernetes-preserve-unknown-fields: true}
 more: {type: string}`
 
 func TestStatus(t *testing.T) {
-	r := New(define(t, anything, withStatus)).Row
+	r := made(define(t, anything, withStatus)).Row
 	o := widget(t, `{spec: {a: 1}, status: {b: 1}}`)
 	r.Prepare(o)
 	if got := plain(t, o); got != `{"spec":{"a":1}}` {
@@ -59,7 +59,7 @@ func TestStatus(t *testing.T) {
 		t.Error("the old object changed:", old)
 	}
 
-	r = New(define(t, anything)).Row
+	r = made(define(t, anything)).Row
 	if r.Status != nil {
 		t.Error("there is a status subresource")
 	}
@@ -72,7 +72,7 @@ func TestStatus(t *testing.T) {
 }
 
 func TestSpecChanged(t *testing.T) {
-	with, without := New(define(t, anything, withStatus)).Row, New(define(t, anything)).Row
+	with, without := made(define(t, anything, withStatus)).Row, made(define(t, anything)).Row
 	for _, c := range []struct {
 		name, old, next string
 		with, without   bool
@@ -103,7 +103,7 @@ func TestSpecChanged(t *testing.T) {
 }
 
 func TestScale(t *testing.T) {
-	k := New(define(t, anything, withStatus, withScale))
+	k := made(define(t, anything, withStatus, withScale))
 	v, r := k.Versions["v1"], k.Row
 	o := widget(t, `{spec: {replicas: 3}, status: {replicas: 2, selector: a=b}}`)
 	if r.Scale.Replicas(o) != 3 || r.Scale.Observed(o) != 2 || r.Scale.Selector(o) != "a=b" || r.Scale.Unset(o) != nil || r.Scale.Check(o) != nil {
@@ -166,7 +166,7 @@ func TestScale(t *testing.T) {
 }
 
 func TestWarnFinalizers(t *testing.T) {
-	r := New(define(t, anything)).Row
+	r := made(define(t, anything)).Row
 	finalizers := func(f ...string) api.Object {
 		o := widget(t, `{}`)
 		o.SetFinalizers(f)
@@ -202,7 +202,7 @@ func TestDeprecated(t *testing.T) {
 			{Name: "v3", Served: true, Deprecated: true, Schema: s},
 		}
 	})
-	k := New(crd)
+	k := made(crd)
 	for version, want := range map[string]string{
 		"v1alpha1": "example.com/v1alpha1 Widget is deprecated; use example.com/v1 Widget",
 		"v1beta1":  "stop it",
@@ -228,7 +228,7 @@ func TestRow(t *testing.T) {
 		crd.Spec.Versions[0].Served = false
 		crd.Spec.Versions = append(crd.Spec.Versions, v2)
 	})
-	rows := Rows(crd)
+	rows := made(crd).rows
 	if len(rows) != 2 {
 		t.Fatal(rows)
 	}

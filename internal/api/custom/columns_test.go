@@ -18,7 +18,7 @@ func withColumns(columns ...apiextensionsv1.CustomResourceColumnDefinition) func
 }
 
 func TestDefaultColumns(t *testing.T) {
-	r := New(define(t, anything)).Row
+	r := made(define(t, anything)).Row
 	o := widget(t, `{}`)
 	o.SetCreationTimestamp(metav1.NewTime(time.Now().Add(-90 * time.Minute)))
 	if len(r.Columns) != 2 || r.Columns[0].Name != "Name" || r.Columns[0].Format != "name" || r.Columns[1].Name != "Age" || r.Columns[1].Type != "date" || r.Columns[1].Description == "" {
@@ -71,7 +71,7 @@ status: {conditions: [{type: Synced, status: "False"}, {type: Ready, status: "Tr
 		{"integer", ".spec.none", nil},
 	} {
 		t.Run(c.typ+" "+c.path, func(t *testing.T) {
-			r := New(define(t, anything, withColumns(apiextensionsv1.CustomResourceColumnDefinition{Name: "Column", Type: c.typ, JSONPath: c.path}))).Row
+			r := made(define(t, anything, withColumns(apiextensionsv1.CustomResourceColumnDefinition{Name: "Column", Type: c.typ, JSONPath: c.path}))).Row
 			if len(r.Columns) != 2 || r.Columns[1].Description != "Custom resource definition column (in JSONPath format): "+c.path {
 				t.Fatalf("%+v", r.Columns)
 			}
@@ -82,7 +82,7 @@ status: {conditions: [{type: Synced, status: "False"}, {type: Ready, status: "Tr
 			}
 		})
 	}
-	r := New(define(t, anything, withColumns(
+	r := made(define(t, anything, withColumns(
 		apiextensionsv1.CustomResourceColumnDefinition{Name: "When", Type: "date", JSONPath: ".spec.when", Priority: 1, Description: "when it was", Format: "date-time"},
 		apiextensionsv1.CustomResourceColumnDefinition{Name: "Broken", Type: "string", JSONPath: ".spec["},
 		apiextensionsv1.CustomResourceColumnDefinition{Name: "After", Type: "string", JSONPath: ".spec.text"}))).Row
@@ -96,7 +96,7 @@ status: {conditions: [{type: Synced, status: "False"}, {type: Ready, status: "Tr
 
 // Tables are made by many at once.
 func TestColumnsAtOnce(t *testing.T) {
-	r := New(define(t, anything, withColumns(apiextensionsv1.CustomResourceColumnDefinition{Name: "Ready", Type: "string", JSONPath: `.status.conditions[?(@.type=="Ready")].status`}))).Row
+	r := made(define(t, anything, withColumns(apiextensionsv1.CustomResourceColumnDefinition{Name: "Ready", Type: "string", JSONPath: `.status.conditions[?(@.type=="Ready")].status`}))).Row
 	o := widget(t, `status: {conditions: [{type: Synced, status: "False"}, {type: Ready, status: "True"}]}`)
 	var wg sync.WaitGroup
 	for range 4 {
@@ -113,7 +113,7 @@ func TestColumnsAtOnce(t *testing.T) {
 }
 
 func TestSelectableFields(t *testing.T) {
-	r := New(define(t, anything, func(crd *apiextensionsv1.CustomResourceDefinition) {
+	r := made(define(t, anything, func(crd *apiextensionsv1.CustomResourceDefinition) {
 		crd.Spec.Versions[0].SelectableFields = []apiextensionsv1.SelectableField{{JSONPath: ".spec.color"}, {JSONPath: ".spec.size"}, {JSONPath: ".spec.on"}}
 	})).Row
 	o := widget(t, `spec: {color: red, size: 3}`)
@@ -122,7 +122,7 @@ func TestSelectableFields(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	cluster := New(define(t, anything, func(crd *apiextensionsv1.CustomResourceDefinition) { crd.Spec.Scope = apiextensionsv1.ClusterScoped }))
+	cluster := made(define(t, anything, func(crd *apiextensionsv1.CustomResourceDefinition) { crd.Spec.Scope = apiextensionsv1.ClusterScoped }))
 	if _, ok := cluster.Row.Fields["metadata.namespace"]; ok || cluster.Row.Namespaced {
 		t.Error("it is namespaced")
 	}

@@ -38,15 +38,19 @@ type Kind struct {
 	rows     []*api.Resource
 }
 
+// Source is the definition once more, the very state that a kind was made from. Schemas are
+// large and seldom needed: kinds do not hold on to the definition.
+type Source func() *apiextensionsv1.CustomResourceDefinition
+
 // New reads the names and versions of a definition.
-func New(crd *apiextensionsv1.CustomResourceDefinition) *Kind {
+func New(crd *apiextensionsv1.CustomResourceDefinition, again Source) *Kind {
 	k := &Kind{Versions: map[string]*Version{}}
 	for i := range crd.Spec.Versions {
 		spec := &crd.Spec.Versions[i]
 		if !spec.Served && !spec.Storage {
 			continue
 		}
-		v := newVersion(crd, spec)
+		v := newVersion(crd, spec, again)
 		k.Versions[spec.Name] = v
 		k.rows = append(k.rows, v.Row)
 		if spec.Storage {
@@ -63,7 +67,9 @@ func New(crd *apiextensionsv1.CustomResourceDefinition) *Kind {
 func (k *Kind) Rows() []*api.Resource { return k.rows }
 
 // Rows are those of New, for who wants nothing else.
-func Rows(crd *apiextensionsv1.CustomResourceDefinition) []*api.Resource { return New(crd).rows }
+func Rows(crd *apiextensionsv1.CustomResourceDefinition, again Source) []*api.Resource {
+	return New(crd, again).rows
+}
 
 // row is what the server's table has of a version.
 func (v *Version) row(crd *apiextensionsv1.CustomResourceDefinition) *api.Resource {

@@ -57,7 +57,7 @@ func libraryRead(f *full, o *unstructured.Unstructured) (unknown []string, err e
 func compare(t *testing.T, props *apiextensionsv1.JSONSchemaProps, objects ...map[string]any) {
 	t.Helper()
 	crd := defineSchema(props, withStatus)
-	v := New(crd).Versions["v1"]
+	v := made(crd).Versions["v1"]
 	in, err := v.schema()
 	if err != nil {
 		return
@@ -447,7 +447,7 @@ func FuzzRead(f *testing.F) {
 		}
 		if strings.Contains(schemaText, "x-kubernetes-validations") {
 			// Rules are compiled by CEL, at length: that they do no harm is seen without a comparison.
-			v := New(defineSchema(&props)).Versions["v1"]
+			v := made(defineSchema(&props)).Versions["v1"]
 			if _, err := v.Read(o, true); err == nil {
 				v.Validate(context.Background(), o)
 				v.SchemaJSON()

@@ -35,9 +35,9 @@ func (v *Version) publish(v2 bool) []byte {
 	}
 	out := s.ToKubeOpenAPI()
 	describeEmbedded(out, v2)
-	if len(v.spec.SelectableFields) > 0 {
+	if len(v.selectable) > 0 {
 		var list []any
-		for _, f := range v.spec.SelectableFields {
+		for _, f := range v.selectable {
 			list = append(list, map[string]any{"fieldPath": strings.TrimPrefix(f.JSONPath, ".")})
 		}
 		out.AddExtension("x-kubernetes-selectable-fields", list)

@@ -32,7 +32,7 @@ func TestPublish(t *testing.T) {
 			`{"a":{"type":"string","x-kubernetes-validations":[{"rule":"self != 'x'","message":"no"}]}}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v := New(define(t, c.schema)).Versions["v1"]
+			v := made(define(t, c.schema)).Versions["v1"]
 			same(t, "v3", v.SchemaJSON(), `{"type":"object","properties":`+c.v3+`}`)
 			same(t, "v2", v.SchemaV2JSON(), `{"type":"object","properties":`+c.v2+`}`)
 		})
@@ -55,7 +55,7 @@ func same(t *testing.T, what string, got []byte, want string) {
 }
 
 func TestPublishEmbedded(t *testing.T) {
-	v := New(define(t, `o: {type: object, x-kubernetes-embedded-resource: true, properties: {spec: {type: object}}}`)).Versions["v1"]
+	v := made(define(t, `o: {type: object, x-kubernetes-embedded-resource: true, properties: {spec: {type: object}}}`)).Versions["v1"]
 	var s struct {
 		Properties map[string]struct {
 			Required   []string
@@ -78,13 +78,13 @@ func TestPublishEmbedded(t *testing.T) {
 }
 
 func TestPublishFieldsAndNothing(t *testing.T) {
-	v := New(define(t, `spec: {type: object, properties: {color: {type: string}}}`, func(crd *apiextensionsv1.CustomResourceDefinition) {
+	v := made(define(t, `spec: {type: object, properties: {color: {type: string}}}`, func(crd *apiextensionsv1.CustomResourceDefinition) {
 		crd.Spec.Versions[0].SelectableFields = []apiextensionsv1.SelectableField{{JSONPath: ".spec.color"}}
 	})).Versions["v1"]
 	same(t, "fields", v.SchemaJSON(), `{"type":"object","properties":{"spec":{"type":"object","properties":{"color":{"type":"string"}}}},"x-kubernetes-selectable-fields":[{"fieldPath":"spec.color"}]}`)
 
 	open := true
-	v = New(defineSchema(&apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &open})).Versions["v1"]
+	v = made(defineSchema(&apiextensionsv1.JSONSchemaProps{Type: "object", XPreserveUnknownFields: &open})).Versions["v1"]
 	same(t, "open", v.SchemaJSON(), `{"type":"object","x-kubernetes-preserve-unknown-fields":true}`)
 	if v.SchemaV2JSON() != nil {
 		t.Error("kubectl would refuse fields that it does not find")

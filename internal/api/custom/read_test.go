@@ -59,7 +59,7 @@ o: {type: object, default: {}, properties: {a: {type: string, default: z}, b: {t
 func TestRead(t *testing.T) {
 	for _, c := range readCases {
 		t.Run(c.name, func(t *testing.T) {
-			v := New(define(t, c.schema)).Versions["v1"]
+			v := made(define(t, c.schema)).Versions["v1"]
 			o := widget(t, c.in)
 			unknown, err := v.Read(o, true)
 			if err != nil || plain(t, o) != c.out || !slices.Equal(unknown, c.unknown) {
@@ -79,7 +79,7 @@ func TestRead(t *testing.T) {
 }
 
 func TestReadDefaultsAreNotShared(t *testing.T) {
-	v := New(define(t, `o: {type: object, default: {l: [a]}, properties: {l: {type: array, items: {type: string}}}}`)).Versions["v1"]
+	v := made(define(t, `o: {type: object, default: {l: [a]}, properties: {l: {type: array, items: {type: string}}}}`)).Versions["v1"]
 	a, b := widget(t, `{}`), widget(t, `{}`)
 	v.Default(a)
 	a.Object["o"].(map[string]any)["l"].([]any)[0] = "changed"
@@ -94,7 +94,7 @@ func TestReadLoose(t *testing.T) {
 	crd := define(t, `spec: {type: object, properties: {a: {type: string, default: x}}}`, func(crd *apiextensionsv1.CustomResourceDefinition) {
 		crd.Spec.PreserveUnknownFields = true
 	})
-	k := New(crd)
+	k := made(crd)
 	o := widget(t, `{spec: {b: 1, c: null}, more: 1}`)
 	unknown, err := k.Versions["v1"].Read(o, true)
 	if err != nil || len(unknown) > 0 || plain(t, o) != `{"more":1,"spec":{"a":"x","b":1,"c":null}}` {
@@ -110,7 +110,7 @@ func TestReadNotStructural(t *testing.T) {
 	crd := define(t, `spec: {type: object, patternProperties: {"^a": {type: string}}, properties: {b: {type: string, default: x}}}`, func(crd *apiextensionsv1.CustomResourceDefinition) {
 		crd.Spec.PreserveUnknownFields = true
 	})
-	v := New(crd).Versions["v1"]
+	v := made(crd).Versions["v1"]
 	o := widget(t, `{spec: {ab: 1}, more: 1}`)
 	if _, err := v.Read(o, true); err != nil || plain(t, o) != `{"more":1,"spec":{"ab":1}}` {
 		t.Errorf("%s %v", plain(t, o), err)
@@ -128,7 +128,7 @@ func TestReadNotStructural(t *testing.T) {
 		t.Error("it is published")
 	}
 	crd.Spec.PreserveUnknownFields = false
-	if _, err := New(crd).Versions["v1"].Read(widget(t, `{}`), true); err == nil || !strings.Contains(err.Error(), "the server could not properly serve the CR schema") {
+	if _, err := made(crd).Versions["v1"].Read(widget(t, `{}`), true); err == nil || !strings.Contains(err.Error(), "the server could not properly serve the CR schema") {
 		t.Error(err)
 	}
 }
@@ -136,7 +136,7 @@ func TestReadNotStructural(t *testing.T) {
 func TestReadWithoutSchema(t *testing.T) {
 	crd := define(t, `{}`)
 	crd.Spec.Versions[0].Schema = nil
-	v := New(crd).Versions["v1"]
+	v := made(crd).Versions["v1"]
 	o := widget(t, `{spec: {a: 1}}`)
 	unknown, err := v.Read(o, true)
 	if err != nil || plain(t, o) != `{}` || !slices.Equal(unknown, []string{"spec"}) {
@@ -149,7 +149,7 @@ func TestReadWithoutSchema(t *testing.T) {
 		t.Error("a schema is published")
 	}
 	crd.Spec.PreserveUnknownFields = true
-	v = New(crd).Versions["v1"]
+	v = made(crd).Versions["v1"]
 	o = widget(t, `{spec: {a: 1}}`)
 	if _, err := v.Read(o, true); err != nil || plain(t, o) != `{"spec":{"a":1}}` {
 		t.Errorf("%s %v", plain(t, o), err)
@@ -157,7 +157,7 @@ func TestReadWithoutSchema(t *testing.T) {
 }
 
 func TestMetadata(t *testing.T) {
-	v := New(define(t, `{}`)).Versions["v1"]
+	v := made(define(t, `{}`)).Versions["v1"]
 	for _, c := range []struct {
 		name, in, out string
 		unknown       []string
@@ -194,7 +194,7 @@ func TestMetadata(t *testing.T) {
 }
 
 func TestStored(t *testing.T) {
-	v := New(define(t, `spec: {type: object, properties: {a: {type: string, default: x}, o: {type: object, x-kubernetes-embedded-resource: true}}}`)).Versions["v1"]
+	v := made(define(t, `spec: {type: object, properties: {a: {type: string, default: x}, o: {type: object, x-kubernetes-embedded-resource: true}}}`)).Versions["v1"]
 	o := widget(t, `{metadata: {name: w, labels: {a: 1}}, spec: {b: 1, o: {apiVersion: 1, kind: X, metadata: {labels: 3}}}}`)
 	if err := v.Stored(o); err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ spec: {type: object, properties: {a: {type: integer}}, allOf: [{x-kubernetes-val
 		{"quantities", `q: {type: string, x-kubernetes-validations: [{rule: "isQuantity(self) && quantity(self).isGreaterThan(quantity('1Gi'))", message: "no"}]}`, ``, `q: 2Gi`, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			v := New(define(t, c.schema, withStatus)).Versions["v1"]
+			v := made(define(t, c.schema, withStatus)).Versions["v1"]
 			errs := func() []string {
 				if c.old == "" {
 					return told(v.Validate(t.Context(), widget(t, c.next)))
@@ -78,7 +78,7 @@ func TestRulesAtRoot(t *testing.T) {
 	props := crd.Spec.Versions[0].Schema.OpenAPIV3Schema
 	rules := define(t, `x: {type: object, x-kubernetes-validations: [{rule: "self.metadata.name.startsWith('w')", message: "no w"}]}`)
 	props.XValidations = rules.Spec.Versions[0].Schema.OpenAPIV3Schema.Properties["x"].XValidations
-	v := New(crd).Versions["v1"]
+	v := made(crd).Versions["v1"]
 	if errs := v.Validate(t.Context(), widget(t, `{}`)); len(errs) > 0 {
 		t.Error(errs)
 	}
@@ -97,7 +97,7 @@ func TestRulesAtRoot(t *testing.T) {
 }
 
 func TestRulesThatDoNotCompile(t *testing.T) {
-	v := New(define(t, `spec: {type: object, x-kubernetes-validations: [{rule: "self.nothing == 1"}]}`)).Versions["v1"]
+	v := made(define(t, `spec: {type: object, x-kubernetes-validations: [{rule: "self.nothing == 1"}]}`)).Versions["v1"]
 	got := told(v.Validate(t.Context(), widget(t, `spec: {}`)))
 	if len(got) != 1 || !strings.Contains(got[0], "rule compile error: compilation failed:") || !strings.Contains(got[0], "undefined field 'nothing'") {
 		t.Error(got)

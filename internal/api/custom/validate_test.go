@@ -116,7 +116,7 @@ func items(n int) string {
 func TestValidate(t *testing.T) {
 	for _, c := range validateCases {
 		t.Run(c.name, func(t *testing.T) {
-			v := New(define(t, c.schema)).Versions["v1"]
+			v := made(define(t, c.schema)).Versions["v1"]
 			if errs := v.Validate(t.Context(), widget(t, c.good)); len(errs) > 0 {
 				t.Errorf("good: %v", errs)
 			}
@@ -138,7 +138,7 @@ func TestValidate(t *testing.T) {
 }
 
 func TestValidateType(t *testing.T) {
-	v := New(define(t, `{}`)).Versions["v1"]
+	v := made(define(t, `{}`)).Versions["v1"]
 	o := widget(t, `{}`)
 	o.SetKind("Gadget")
 	o.SetAPIVersion("example.com/v2")
@@ -158,7 +158,7 @@ spec:
     l: {type: array, x-kubernetes-list-type: map, x-kubernetes-list-map-keys: [k], items: {type: object, required: [k], properties: {k: {type: string}, v: {type: string, maxLength: 2}}}}
     s: {type: array, x-kubernetes-list-type: set, items: {type: string}}
 status: {type: object, properties: {phase: {type: string, enum: [A, B]}, count: {type: integer}}}`
-	v := New(define(t, schema, withStatus)).Versions["v1"]
+	v := made(define(t, schema, withStatus)).Versions["v1"]
 	for _, c := range []struct {
 		name, old, next string
 		errs            []string

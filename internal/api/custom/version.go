@@ -1,6 +1,7 @@
 package custom
 
 import (
+	"fmt"
 	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -24,18 +25,19 @@ type Version struct {
 
 	namespaced bool
 	loose      bool // preserveUnknownFields of the definition
-	spec       *apiextensionsv1.CustomResourceDefinitionVersion
+	again      Source
+	selectable []apiextensionsv1.SelectableField
 	scalePaths *scalePaths
 	compiled   func() *compiled
 	full       fullKept
 }
 
-func newVersion(crd *apiextensionsv1.CustomResourceDefinition, spec *apiextensionsv1.CustomResourceDefinitionVersion) *Version {
+func newVersion(crd *apiextensionsv1.CustomResourceDefinition, spec *apiextensionsv1.CustomResourceDefinitionVersion, again Source) *Version {
 	v := &Version{
 		GVK:    gvkOf(crd, spec.Name),
 		GVR:    schema.GroupVersionResource{Group: crd.Spec.Group, Version: spec.Name, Resource: acceptedNames(crd).Plural},
 		Served: spec.Served, Storage: spec.Storage,
-		Deprecated: deprecation(crd, spec), spec: spec, loose: crd.Spec.PreserveUnknownFields,
+		Deprecated: deprecation(crd, spec), again: again, selectable: spec.SelectableFields, loose: crd.Spec.PreserveUnknownFields,
 		namespaced: crd.Spec.Scope == apiextensionsv1.NamespaceScoped,
 	}
 	v.compiled = sync.OnceValue(v.compile)
@@ -56,10 +58,16 @@ func newVersion(crd *apiextensionsv1.CustomResourceDefinition, spec *apiextensio
 
 // schema is the version's schema in the form that the libraries take; nil: there is none.
 func (v *Version) schema() (*apiextensions.JSONSchemaProps, error) {
-	if v.spec.Schema == nil || v.spec.Schema.OpenAPIV3Schema == nil {
-		return nil, nil
+	for _, spec := range v.again().Spec.Versions {
+		if spec.Name != v.GVK.Version {
+			continue
+		}
+		if spec.Schema == nil || spec.Schema.OpenAPIV3Schema == nil {
+			return nil, nil
+		}
+		var in apiextensions.JSONSchemaProps
+		err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(spec.Schema.OpenAPIV3Schema, &in, nil)
+		return &in, err
 	}
-	var in apiextensions.JSONSchemaProps
-	err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(v.spec.Schema.OpenAPIV3Schema, &in, nil)
-	return &in, err
+	return nil, fmt.Errorf("the definition has no version %s any more", v.GVK.Version)
 }
