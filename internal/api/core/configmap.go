@@ -2,7 +2,6 @@ package core
 
 import (
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -36,14 +35,14 @@ func validateConfigMap(c *corev1.ConfigMap) field.ErrorList {
 	var errs field.ErrorList
 	size := 0
 	for k, v := range c.Data {
-		errs = append(errs, meta.NameError(field.NewPath("data").Key(k), k, validation.IsConfigMapKey)...)
+		errs = append(errs, meta.NameError(field.NewPath("data").Key(k), k, meta.ConfigKey)...)
 		if _, both := c.BinaryData[k]; both {
 			errs = append(errs, field.Invalid(field.NewPath("data").Key(k), k, "duplicate of key present in binaryData"))
 		}
 		size += len(v)
 	}
 	for k, v := range c.BinaryData {
-		errs = append(errs, meta.NameError(field.NewPath("binaryData").Key(k), k, validation.IsConfigMapKey)...)
+		errs = append(errs, meta.NameError(field.NewPath("binaryData").Key(k), k, meta.ConfigKey)...)
 		size += len(v)
 	}
 	if size > corev1.MaxSecretSize {

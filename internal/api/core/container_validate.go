@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -39,7 +38,7 @@ func (p *podChecks) containers(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range cs {
 		c := &cs[i]
-		idx := at.Index(i)
+		idx := meta.Index(at, i)
 		errs = append(errs, p.container(c, idx)...)
 		for j := range i {
 			if cs[j].Name == c.Name {
@@ -57,7 +56,7 @@ func (p *podChecks) initContainers(at *field.Path) field.ErrorList {
 	cs := p.spec.InitContainers
 	for i := range cs {
 		c := &cs[i]
-		idx := at.Index(i)
+		idx := meta.Index(at, i)
 		errs = append(errs, p.container(c, idx)...)
 		if c.Name != "" && p.named(c.Name, i) {
 			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
@@ -102,12 +101,12 @@ func (p *podChecks) lifecycle(c *corev1.Container, at *field.Path) field.ErrorLi
 	grace := p.spec.TerminationGracePeriodSeconds
 	if l := c.Lifecycle; l != nil {
 		if l.PostStart != nil {
-			errs = append(errs, validateHandler(hookHandler(l.PostStart), grace, at.Child("lifecycle", "postStart"))...)
+			errs = append(errs, validateHandler(hookHandler(l.PostStart), grace, meta.Child(at, "lifecycle", "postStart"))...)
 		}
 		if l.PreStop != nil {
-			errs = append(errs, validateHandler(hookHandler(l.PreStop), grace, at.Child("lifecycle", "preStop"))...)
+			errs = append(errs, validateHandler(hookHandler(l.PreStop), grace, meta.Child(at, "lifecycle", "preStop"))...)
 		}
-		errs = append(errs, p.stopSignal(l.StopSignal, at.Child("lifecycle"))...)
+		errs = append(errs, p.stopSignal(l.StopSignal, meta.Child(at, "lifecycle"))...)
 	}
 	errs = append(errs, validateProbe(c.LivenessProbe, grace, at, "livenessProbe")...)
 	errs = append(errs, validateProbe(c.ReadinessProbe, grace, at, "readinessProbe")...)
@@ -118,7 +117,7 @@ func (p *podChecks) stopSignal(s *corev1.Signal, at *field.Path) field.ErrorList
 	if s == nil {
 		return nil
 	}
-	at = at.Child("stopSignal")
+	at = meta.Child(at, "stopSignal")
 	switch os := p.spec.OS; {
 	case os == nil || os.Name == "":
 		return field.ErrorList{field.Forbidden(at, "may not be set for containers with no `spec.os.name`")}
@@ -134,7 +133,7 @@ func (p *podChecks) container(c *corev1.Container, at *field.Path) field.ErrorLi
 	if c.Name == "" {
 		errs = append(errs, field.Required(at.Child("name"), ""))
 	} else if msgs := meta.DNSLabel(c.Name); msgs != nil {
-		errs = append(errs, meta.Invalids(at.Child("name"), c.Name, msgs)...)
+		errs = append(errs, meta.Invalids(meta.Child(at, "name"), c.Name, msgs)...)
 	}
 	switch {
 	case c.Image == "":
@@ -157,10 +156,10 @@ func (p *podChecks) container(c *corev1.Container, at *field.Path) field.ErrorLi
 	} else {
 		errs = append(errs, oneOf(at, "imagePullPolicy", c.ImagePullPolicy, pullPolicies)...)
 	}
-	errs = append(errs, validateResources(&c.Resources, p.claims, at.Child("resources"))...)
+	errs = append(errs, validateResources(&c.Resources, p.claims, meta.Child(at, "resources"))...)
 	errs = append(errs, p.resizePolicy(c.ResizePolicy, at)...)
 	if c.SecurityContext != nil {
-		errs = append(errs, validateSecurityContext(c.SecurityContext, p.spec, at.Child("securityContext"))...)
+		errs = append(errs, validateSecurityContext(c.SecurityContext, p.spec, meta.Child(at, "securityContext"))...)
 	}
 	return append(errs, validateContainerRestart(c, at)...)
 }
@@ -179,10 +178,10 @@ func validateContainerPorts(ports []corev1.ContainerPort, at *field.Path) field.
 	var errs field.ErrorList
 	for i := range ports {
 		p := &ports[i]
-		idx := at.Child("ports").Index(i)
+		idx := meta.Index(meta.Child(at, "ports"), i)
 		if p.Name != "" {
-			if msgs := validation.IsValidPortName(p.Name); len(msgs) > 0 {
-				errs = append(errs, meta.Invalids(idx.Child("name"), p.Name, msgs)...)
+			if msgs := meta.PortName(p.Name); len(msgs) > 0 {
+				errs = append(errs, meta.Invalids(meta.Child(idx, "name"), p.Name, msgs)...)
 			} else {
 				for j := range i {
 					if ports[j].Name == p.Name {
@@ -195,10 +194,10 @@ func validateContainerPorts(ports []corev1.ContainerPort, at *field.Path) field.
 		if p.ContainerPort == 0 {
 			errs = append(errs, field.Required(idx.Child("containerPort"), ""))
 		} else {
-			errs = append(errs, meta.Port(p.ContainerPort, idx.Child("containerPort"))...)
+			errs = append(errs, meta.Port(p.ContainerPort, meta.Child(idx, "containerPort"))...)
 		}
 		if p.HostPort != 0 {
-			errs = append(errs, meta.Port(p.HostPort, idx.Child("hostPort"))...)
+			errs = append(errs, meta.Port(p.HostPort, meta.Child(idx, "hostPort"))...)
 		}
 		if p.Protocol == "" {
 			errs = append(errs, field.Required(idx.Child("protocol"), ""))
@@ -236,7 +235,7 @@ func (p *podChecks) resizePolicy(rs []corev1.ContainerResizePolicy, at *field.Pa
 	var errs field.ErrorList
 	for i := range rs {
 		r := &rs[i]
-		list := at.Child("resizePolicy")
+		list := meta.Child(at, "resizePolicy")
 		for j := range i {
 			if rs[j].ResourceName == r.ResourceName {
 				errs = append(errs, field.Duplicate(list.Index(i), r.ResourceName))
@@ -267,19 +266,19 @@ func validateContainerRestart(c *corev1.Container, at *field.Path) field.ErrorLi
 	} else if len(c.RestartPolicyRules) > 0 {
 		errs = append(errs, field.Required(at.Child("restartPolicy"), "must specify restartPolicy when restart rules are used"))
 	}
-	list := at.Child("restartPolicyRules")
+	list := meta.Child(at, "restartPolicyRules")
 	if n := len(c.RestartPolicyRules); n > 20 {
 		errs = append(errs, field.TooLong(list, n, 20))
 	}
 	for i := range c.RestartPolicyRules {
 		r := &c.RestartPolicyRules[i]
-		idx := list.Index(i)
+		idx := meta.Index(list, i)
 		errs = append(errs, oneOf(idx, "action", r.Action, []corev1.ContainerRestartRuleAction{corev1.ContainerRestartRuleActionRestart, corev1.ContainerRestartRuleActionRestartAllContainers})...)
 		if r.ExitCodes == nil {
 			errs = append(errs, field.Required(idx.Child("exitCodes"), "must be specified"))
 			continue
 		}
-		errs = append(errs, oneOf(idx.Child("exitCodes"), "operator", r.ExitCodes.Operator, []corev1.ContainerRestartRuleOnExitCodesOperator{corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn})...)
+		errs = append(errs, oneOf(meta.Child(idx, "exitCodes"), "operator", r.ExitCodes.Operator, []corev1.ContainerRestartRuleOnExitCodesOperator{corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn})...)
 		if len(r.ExitCodes.Values) > 255 {
 			errs = append(errs, field.TooLong(idx.Child("exitCodes", "values"), r.ExitCodes.Values, 255))
 		}

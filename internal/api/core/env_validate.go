@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -25,10 +24,10 @@ func validateEnv(vars []corev1.EnvVar, at *field.Path) field.ErrorList {
 		if v.Name == "" {
 			errs = append(errs, field.Required(at.Child("env").Index(i).Child("name"), ""))
 		} else if msgs := meta.EnvName(v.Name); len(msgs) > 0 {
-			errs = append(errs, meta.Invalids(at.Child("env").Index(i).Child("name"), v.Name, msgs)...)
+			errs = append(errs, meta.Invalids(meta.Child(meta.Index(meta.Child(at, "env"), i), "name"), v.Name, msgs)...)
 		}
 		if v.ValueFrom != nil {
-			errs = append(errs, validateValueFrom(v, at.Child("env").Index(i).Child("valueFrom"))...)
+			errs = append(errs, validateValueFrom(v, meta.Child(meta.Index(meta.Child(at, "env"), i), "valueFrom"))...)
 		}
 	}
 	return errs
@@ -40,24 +39,24 @@ func validateValueFrom(v *corev1.EnvVar, at *field.Path) field.ErrorList {
 	from := v.ValueFrom
 	if from.FieldRef != nil {
 		n++
-		errs = append(errs, validateFieldRef(from.FieldRef, envFieldPaths, at.Child("fieldRef"))...)
+		errs = append(errs, validateFieldRef(from.FieldRef, envFieldPaths, meta.Child(at, "fieldRef"))...)
 	}
 	if from.ResourceFieldRef != nil {
 		n++
-		errs = append(errs, validateResourceRef(from.ResourceFieldRef, at.Child("resourceFieldRef"), false)...)
+		errs = append(errs, validateResourceRef(from.ResourceFieldRef, meta.Child(at, "resourceFieldRef"), false)...)
 	}
 	if r := from.ConfigMapKeyRef; r != nil {
 		n++
-		errs = append(errs, validateKeyRef(r.Name, r.Key, at.Child("configMapKeyRef"))...)
+		errs = append(errs, validateKeyRef(r.Name, r.Key, meta.Child(at, "configMapKeyRef"))...)
 	}
 	if r := from.SecretKeyRef; r != nil {
 		n++
-		errs = append(errs, validateKeyRef(r.Name, r.Key, at.Child("secretKeyRef"))...)
+		errs = append(errs, validateKeyRef(r.Name, r.Key, meta.Child(at, "secretKeyRef"))...)
 	}
 	if r := from.FileKeyRef; r != nil {
 		n++
-		errs = append(errs, required(at.Child("fileKeyRef"), "key", r.Key, "volumeName", r.VolumeName, "path", r.Path)...)
-		errs = append(errs, projectedPath(r.Path, at.Child("fileKeyRef", "path"))...)
+		errs = append(errs, required(meta.Child(at, "fileKeyRef"), "key", r.Key, "volumeName", r.VolumeName, "path", r.Path)...)
+		errs = append(errs, projectedPath(r.Path, meta.Child(at, "fileKeyRef", "path"))...)
 	}
 	switch {
 	case n == 0:
@@ -73,7 +72,7 @@ func validateValueFrom(v *corev1.EnvVar, at *field.Path) field.ErrorList {
 func validateKeyRef(name, key string, at *field.Path) field.ErrorList {
 	errs := required(at, "name", name, "key", key)
 	if key != "" {
-		errs = append(errs, meta.NameError(at.Child("key"), key, validation.IsConfigMapKey)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "key"), key, meta.ConfigKey)...)
 	}
 	return errs
 }
@@ -82,9 +81,9 @@ func validateEnvFrom(from []corev1.EnvFromSource, at *field.Path) field.ErrorLis
 	var errs field.ErrorList
 	for i := range from {
 		f := &from[i]
-		idx := at.Child("envFrom").Index(i)
+		idx := meta.Index(meta.Child(at, "envFrom"), i)
 		if f.Prefix != "" {
-			errs = append(errs, meta.NameError(idx.Child("prefix"), f.Prefix, meta.EnvName)...)
+			errs = append(errs, meta.NameError(meta.Child(idx, "prefix"), f.Prefix, meta.EnvName)...)
 		}
 		n := 0
 		name := func(ref, name string) {
@@ -92,7 +91,7 @@ func validateEnvFrom(from []corev1.EnvFromSource, at *field.Path) field.ErrorLis
 			if name == "" {
 				errs = append(errs, field.Required(idx.Child(ref, "name"), ""))
 			} else {
-				errs = append(errs, meta.NameError(idx.Child(ref, "name"), name, meta.DNSSubdomain)...)
+				errs = append(errs, meta.NameError(meta.Child(idx, ref, "name"), name, meta.DNSSubdomain)...)
 			}
 		}
 		if f.ConfigMapRef != nil {

@@ -3,6 +3,8 @@ package core
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
 
 func (p *podChecks) mounts(c *corev1.Container, at *field.Path) field.ErrorList {
@@ -10,8 +12,8 @@ func (p *podChecks) mounts(c *corev1.Container, at *field.Path) field.ErrorList 
 	ms := c.VolumeMounts
 	for i := range ms {
 		m := &ms[i]
-		list := at.Child("volumeMounts")
-		idx := list.Index(i)
+		list := meta.Child(at, "volumeMounts")
+		idx := meta.Index(list, i)
 		if m.Name == "" {
 			errs = append(errs, field.Required(idx.Child("name"), ""))
 		}
@@ -37,13 +39,13 @@ func (p *podChecks) mounts(c *corev1.Container, at *field.Path) field.ErrorList 
 		}
 		// compat: what follows is reported at the list, not at its element.
 		if m.SubPath != "" {
-			errs = append(errs, descendingPath(m.SubPath, list.Child("subPath"))...)
+			errs = append(errs, descendingPath(m.SubPath, meta.Child(list, "subPath"))...)
 		}
 		if m.SubPathExpr != "" {
 			if m.SubPath != "" {
 				errs = append(errs, field.Invalid(idx.Child("subPathExpr"), m.SubPathExpr, "subPathExpr and subPath are mutually exclusive"))
 			}
-			errs = append(errs, descendingPath(m.SubPathExpr, list.Child("subPathExpr"))...)
+			errs = append(errs, descendingPath(m.SubPathExpr, meta.Child(list, "subPathExpr"))...)
 		}
 		errs = append(errs, validatePropagation(m, c, list)...)
 		errs = append(errs, validateRecursive(m, list)...)
@@ -87,7 +89,7 @@ func (p *podChecks) devices(c *corev1.Container, at *field.Path) field.ErrorList
 	var errs field.ErrorList
 	for i := range c.VolumeDevices {
 		d := &c.VolumeDevices[i]
-		idx := at.Child("volumeDevices").Index(i)
+		idx := meta.Index(meta.Child(at, "volumeDevices"), i)
 		if d.Name == "" {
 			errs = append(errs, field.Required(idx.Child("name"), ""))
 		}

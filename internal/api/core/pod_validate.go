@@ -3,9 +3,14 @@ package core
 import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
 
-var specPath = field.NewPath("spec")
+var (
+	specPath        = field.NewPath("spec")
+	annotationsPath = field.NewPath("metadata", "annotations")
+)
 
 func validatePod(p *corev1.Pod) field.ErrorList {
 	errs := validatePodAlways(p)
@@ -22,7 +27,9 @@ func validatePod(p *corev1.Pod) field.ErrorList {
 func validatePodAlways(p *corev1.Pod) field.ErrorList {
 	var errs field.ErrorList
 	if len(p.Annotations) > 0 {
-		errs = validatePodAnnotations(p.Annotations, &p.Spec, field.NewPath("metadata", "annotations"))
+		errs = validatePodAnnotations(p.Annotations, &p.Spec, annotationsPath)
 	}
-	return append(errs, validatePodSpec(&p.Spec, &p.ObjectMeta, specPath, false)...)
+	return append(errs, meta.Checked(specPath, func(at *field.Path) field.ErrorList {
+		return validatePodSpec(&p.Spec, &p.ObjectMeta, at, false)
+	})...)
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -21,12 +20,16 @@ var (
 
 // ValidatePodTemplate checks a template at path: its labels, its annotations and its spec.
 func ValidatePodTemplate(t *corev1.PodTemplateSpec, at *field.Path) field.ErrorList {
-	errs := meta.Labels(t.Labels, at.Child("labels"))
+	return meta.Checked(at, func(at *field.Path) field.ErrorList { return validatePodTemplate(t, at) })
+}
+
+func validatePodTemplate(t *corev1.PodTemplateSpec, at *field.Path) field.ErrorList {
+	errs := meta.Labels(t.Labels, meta.Child(at, "labels"))
 	if len(t.Annotations) > 0 {
-		errs = append(errs, validation.ValidateAnnotations(t.Annotations, at.Child("annotations"))...)
-		errs = append(errs, validatePodAnnotations(t.Annotations, &t.Spec, at.Child("annotations"))...)
+		errs = append(errs, meta.Annotations(t.Annotations, meta.Child(at, "annotations"))...)
+		errs = append(errs, validatePodAnnotations(t.Annotations, &t.Spec, meta.Child(at, "annotations"))...)
 	}
-	errs = append(errs, validatePodSpec(&t.Spec, &t.ObjectMeta, at.Child("spec"), true)...)
+	errs = append(errs, validatePodSpec(&t.Spec, &t.ObjectMeta, meta.Child(at, "spec"), true)...)
 	if len(t.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(at.Child("spec", "ephemeralContainers"), "ephemeral containers not allowed in pod template"))
 	}
@@ -37,38 +40,38 @@ func ValidatePodTemplate(t *corev1.PodTemplateSpec, at *field.Path) field.ErrorL
 func validatePodSpec(s *corev1.PodSpec, m *metav1.ObjectMeta, at *field.Path, template bool) field.ErrorList {
 	p := podChecks{spec: s, template: template}
 	var errs field.ErrorList
-	p.volumes, errs = validateVolumes(s.Volumes, m, at.Child("volumes"))
-	errs = append(errs, p.resourceClaims(at.Child("resourceClaims"))...)
-	errs = append(errs, p.containers(at.Child("containers"))...)
-	errs = append(errs, p.initContainers(at.Child("initContainers"))...)
-	errs = append(errs, p.ephemeralContainers(at.Child("ephemeralContainers"))...)
+	p.volumes, errs = validateVolumes(s.Volumes, m, meta.Child(at, "volumes"))
+	errs = append(errs, p.resourceClaims(meta.Child(at, "resourceClaims"))...)
+	errs = append(errs, p.containers(meta.Child(at, "containers"))...)
+	errs = append(errs, p.initContainers(meta.Child(at, "initContainers"))...)
+	errs = append(errs, p.ephemeralContainers(meta.Child(at, "ephemeralContainers"))...)
 	if s.Resources != nil {
-		errs = append(errs, p.podResources(at.Child("resources"))...)
+		errs = append(errs, p.podResources(meta.Child(at, "resources"))...)
 	}
 	errs = append(errs, p.hostNetwork(at)...)
 	errs = append(errs, p.policies(at)...)
-	errs = append(errs, meta.Labels(s.NodeSelector, at.Child("nodeSelector"))...)
-	errs = append(errs, p.securityContext(at.Child("securityContext"))...)
+	errs = append(errs, meta.Labels(s.NodeSelector, meta.Child(at, "nodeSelector"))...)
+	errs = append(errs, p.securityContext(meta.Child(at, "securityContext"))...)
 	if s.Affinity != nil {
-		errs = append(errs, validateAffinity(s.Affinity, at.Child("affinity"))...)
+		errs = append(errs, validateAffinity(s.Affinity, meta.Child(at, "affinity"))...)
 	}
-	errs = append(errs, p.dnsConfig(at.Child("dnsConfig"))...)
+	errs = append(errs, p.dnsConfig(meta.Child(at, "dnsConfig"))...)
 	errs = append(errs, validateGates(s, at)...)
 	if len(s.TopologySpreadConstraints) > 0 {
-		errs = append(errs, validateSpread(s.TopologySpreadConstraints, at.Child("topologySpreadConstraints"))...)
+		errs = append(errs, validateSpread(s.TopologySpreadConstraints, meta.Child(at, "topologySpreadConstraints"))...)
 	}
 	errs = append(errs, p.windowsHostProcess(at)...)
 	errs = append(errs, p.hostUsers(at)...)
 	errs = append(errs, validatePodNames(s, at)...)
 	if len(s.Tolerations) > 0 {
-		errs = append(errs, ValidateTolerations(s.Tolerations, at.Child("tolerations"))...)
+		errs = append(errs, ValidateTolerations(s.Tolerations, meta.Child(at, "tolerations"))...)
 	}
-	errs = append(errs, validateHostAliases(s.HostAliases, at.Child("hostAliases"))...)
+	errs = append(errs, validateHostAliases(s.HostAliases, meta.Child(at, "hostAliases"))...)
 	if s.Overhead != nil {
-		errs = append(errs, ValidateOverhead(s.Overhead, at.Child("overhead"))...)
+		errs = append(errs, ValidateOverhead(s.Overhead, meta.Child(at, "overhead"))...)
 	}
 	if s.OS != nil {
-		errs = append(errs, validateOS(s.OS, at.Child("os"))...)
+		errs = append(errs, validateOS(s.OS, meta.Child(at, "os"))...)
 	}
 	return errs
 }
@@ -87,7 +90,7 @@ func (p *podChecks) policies(at *field.Path) field.ErrorList {
 		errs = append(errs, oneOf(at, "dnsPolicy", s.DNSPolicy, dnsPolicies)...)
 	}
 	if s.PreemptionPolicy != nil {
-		errs = append(errs, ValidatePreemptionPolicy(*s.PreemptionPolicy, at.Child("preemptionPolicy"))...)
+		errs = append(errs, ValidatePreemptionPolicy(*s.PreemptionPolicy, meta.Child(at, "preemptionPolicy"))...)
 	}
 	if d := s.ActiveDeadlineSeconds; d != nil && (*d < 1 || *d > math.MaxInt32) {
 		errs = append(errs, field.Invalid(at.Child("activeDeadlineSeconds"), *d, utilvalidation.InclusiveRangeError(1, math.MaxInt32)))
@@ -110,7 +113,7 @@ func validatePodNames(s *corev1.PodSpec, at *field.Path) field.ErrorList {
 			return
 		}
 		if msgs := check(value); msgs != nil {
-			errs = append(errs, meta.Invalids(at.Child(child), value, msgs)...)
+			errs = append(errs, meta.Invalids(meta.Child(at, child), value, msgs)...)
 		}
 	}
 	name("serviceAccountName", s.ServiceAccountName, meta.DNSSubdomain)
@@ -132,7 +135,7 @@ func validatePodNames(s *corev1.PodSpec, at *field.Path) field.ErrorList {
 	}
 	if s.RuntimeClassName != nil {
 		if msgs := meta.DNSSubdomain(*s.RuntimeClassName); msgs != nil {
-			errs = append(errs, meta.Invalids(at.Child("runtimeClassName"), *s.RuntimeClassName, msgs)...)
+			errs = append(errs, meta.Invalids(meta.Child(at, "runtimeClassName"), *s.RuntimeClassName, msgs)...)
 		}
 	}
 	return errs
@@ -141,10 +144,10 @@ func validatePodNames(s *corev1.PodSpec, at *field.Path) field.ErrorList {
 func validateGates(s *corev1.PodSpec, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, g := range s.ReadinessGates {
-		errs = append(errs, meta.NameError(at.Child("readinessGates").Index(i).Child("conditionType"), string(g.ConditionType), meta.QualifiedName)...)
+		errs = append(errs, meta.NameError(meta.Child(meta.Index(meta.Child(at, "readinessGates"), i), "conditionType"), string(g.ConditionType), meta.QualifiedName)...)
 	}
 	for i, g := range s.SchedulingGates {
-		idx := at.Child("schedulingGates").Index(i)
+		idx := meta.Index(meta.Child(at, "schedulingGates"), i)
 		errs = append(errs, meta.NameError(idx, g.Name, meta.QualifiedName)...)
 		for j := range i {
 			if s.SchedulingGates[j].Name == g.Name {
@@ -194,12 +197,12 @@ func (p *podChecks) dnsConfig(at *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(at.Child("nameservers"), c.Nameservers, "must not have more than 3 nameservers"))
 	}
 	for i, ns := range c.Nameservers {
-		errs = append(errs, utilvalidation.IsValidIPForLegacyField(at.Child("nameservers").Index(i), ns, true, nil)...)
+		errs = append(errs, meta.IP(meta.Index(meta.Child(at, "nameservers"), i), ns)...)
 	}
 	if len(c.Searches) > 32 {
 		errs = append(errs, field.Invalid(at.Child("searches"), c.Searches, "must not have more than 32 search paths"))
 	}
-	if len(strings.Join(c.Searches, " ")) > 2048 {
+	if size(c.Searches) > 2048 {
 		errs = append(errs, field.Invalid(at.Child("searches"), c.Searches, "must not have more than 2048 characters (including spaces) in the search list"))
 	}
 	for i, s := range c.Searches {
@@ -207,7 +210,7 @@ func (p *podChecks) dnsConfig(at *field.Path) field.ErrorList {
 			continue
 		}
 		s = strings.TrimSuffix(s, ".")
-		errs = append(errs, meta.Invalids(at.Child("searches").Index(i), s, utilvalidation.IsDNS1123SubdomainWithUnderscore(s))...)
+		errs = append(errs, meta.NameError(meta.Index(meta.Child(at, "searches"), i), s, utilvalidation.IsDNS1123SubdomainWithUnderscore)...)
 	}
 	for i, o := range c.Options {
 		if o.Name == "" {
@@ -217,12 +220,21 @@ func (p *podChecks) dnsConfig(at *field.Path) field.ErrorList {
 	return errs
 }
 
+// size is how long the texts are with a space between each two.
+func size(texts []string) int {
+	n := max(len(texts)-1, 0)
+	for _, t := range texts {
+		n += len(t)
+	}
+	return n
+}
+
 func validateHostAliases(as []corev1.HostAlias, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i, a := range as {
-		errs = append(errs, utilvalidation.IsValidIPForLegacyField(at.Index(i).Child("ip"), a.IP, true, nil)...)
+		errs = append(errs, meta.IP(meta.Child(meta.Index(at, i), "ip"), a.IP)...)
 		for j, h := range a.Hostnames {
-			errs = append(errs, meta.NameError(at.Index(i).Child("hostnames").Index(j), h, meta.DNSSubdomain)...)
+			errs = append(errs, meta.NameError(meta.Index(meta.Child(meta.Index(at, i), "hostnames"), j), h, meta.DNSSubdomain)...)
 		}
 	}
 	return errs
@@ -244,14 +256,14 @@ func (p *podChecks) resourceClaims(at *field.Path) field.ErrorList {
 	p.claims = map[string]bool{}
 	for i := range p.spec.ResourceClaims {
 		c := &p.spec.ResourceClaims[i]
-		idx := at.Index(i)
+		idx := meta.Index(at, i)
 		switch {
 		case c.Name == "":
 			errs = append(errs, field.Required(idx.Child("name"), ""))
 		case p.claims[c.Name]:
 			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
 		default:
-			errs = append(errs, meta.NameError(idx.Child("name"), c.Name, meta.DNSLabel)...)
+			errs = append(errs, meta.NameError(meta.Child(idx, "name"), c.Name, meta.DNSLabel)...)
 			p.claims[c.Name] = true
 		}
 		switch {
@@ -261,10 +273,10 @@ func (p *podChecks) resourceClaims(at *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(idx, meta.GoNames(c), "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`"))
 		}
 		if c.ResourceClaimName != nil {
-			errs = append(errs, meta.NameError(idx.Child("resourceClaimName"), *c.ResourceClaimName, meta.DNSSubdomain)...)
+			errs = append(errs, meta.NameError(meta.Child(idx, "resourceClaimName"), *c.ResourceClaimName, meta.DNSSubdomain)...)
 		}
 		if c.ResourceClaimTemplateName != nil {
-			errs = append(errs, meta.NameError(idx.Child("resourceClaimTemplateName"), *c.ResourceClaimTemplateName, meta.DNSSubdomain)...)
+			errs = append(errs, meta.NameError(meta.Child(idx, "resourceClaimTemplateName"), *c.ResourceClaimTemplateName, meta.DNSSubdomain)...)
 		}
 	}
 	return errs
@@ -276,7 +288,7 @@ func (p *podChecks) ephemeralContainers(at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range p.spec.EphemeralContainers {
 		e := &p.spec.EphemeralContainers[i]
-		idx := at.Index(i)
+		idx := meta.Index(at, i)
 		c := corev1.Container(e.EphemeralContainerCommon)
 		errs = append(errs, p.container(&c, idx)...)
 		taken := p.named(c.Name, len(p.spec.InitContainers))

@@ -5,7 +5,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -30,7 +29,7 @@ func validateProbe(p *corev1.Probe, grace *int64, at *field.Path, child string) 
 	if p == nil {
 		return nil
 	}
-	at = at.Child(child)
+	at = meta.Child(at, child)
 	errs := validateHandler(handler{exec: p.Exec, http: p.HTTPGet, tcp: p.TCPSocket, grpc: p.GRPC}, grace, at)
 	errs = append(errs, meta.NonNegative(p.InitialDelaySeconds, at, "initialDelaySeconds")...)
 	errs = append(errs, meta.NonNegative(p.TimeoutSeconds, at, "timeoutSeconds")...)
@@ -61,7 +60,7 @@ func validateHandler(h handler, grace *int64, at *field.Path) field.ErrorList {
 			errs = append(errs, field.Forbidden(at.Child(name), "may not specify more than 1 handler type"))
 			return
 		}
-		errs = append(errs, check(at.Child(name))...)
+		errs = append(errs, check(meta.Child(at, name))...)
 	}
 	one("exec", h.exec != nil, func(at *field.Path) field.ErrorList {
 		if len(h.exec.Command) == 0 {
@@ -70,9 +69,9 @@ func validateHandler(h handler, grace *int64, at *field.Path) field.ErrorList {
 		return nil
 	})
 	one("httpGet", h.http != nil, func(at *field.Path) field.ErrorList { return validateHTTPGet(h.http, at) })
-	one("tcpSocket", h.tcp != nil, func(at *field.Path) field.ErrorList { return meta.PortNumOrName(h.tcp.Port, at.Child("port")) })
+	one("tcpSocket", h.tcp != nil, func(at *field.Path) field.ErrorList { return meta.PortNumOrName(h.tcp.Port, meta.Child(at, "port")) })
 	one("grpc", h.grpc != nil, func(at *field.Path) field.ErrorList {
-		return meta.PortNumOrName(intstr.FromInt32(h.grpc.Port), at.Child("port"))
+		return meta.PortNumOrName(intstr.FromInt32(h.grpc.Port), meta.Child(at, "port"))
 	})
 	one("sleep", h.sleep != nil, func(at *field.Path) field.ErrorList {
 		if grace != nil && (h.sleep.Seconds < 0 || h.sleep.Seconds > *grace) {
@@ -88,10 +87,10 @@ func validateHandler(h handler, grace *int64, at *field.Path) field.ErrorList {
 
 func validateHTTPGet(h *corev1.HTTPGetAction, at *field.Path) field.ErrorList {
 	errs := required(at, "path", h.Path)
-	errs = append(errs, meta.PortNumOrName(h.Port, at.Child("port"))...)
+	errs = append(errs, meta.PortNumOrName(h.Port, meta.Child(at, "port"))...)
 	errs = append(errs, oneOf(at, "scheme", h.Scheme, []corev1.URIScheme{corev1.URISchemeHTTP, corev1.URISchemeHTTPS})...)
 	for _, header := range h.HTTPHeaders {
-		errs = append(errs, meta.Invalids(at.Child("httpHeaders"), header.Name, validation.IsHTTPHeaderName(header.Name))...)
+		errs = append(errs, meta.NameError(meta.Child(at, "httpHeaders"), header.Name, meta.HeaderName)...)
 	}
 	return errs
 }

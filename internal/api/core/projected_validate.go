@@ -17,7 +17,7 @@ type projection struct {
 func validateProjected(s *corev1.ProjectedVolumeSource, at *field.Path) field.ErrorList {
 	p := projection{at: at, paths: map[string]bool{}, errs: validateMode(s.DefaultMode, at, "defaultMode")}
 	for i := range s.Sources {
-		p.source(&s.Sources[i], at.Child("sources").Index(i))
+		p.source(&s.Sources[i], meta.Index(meta.Child(at, "sources"), i))
 	}
 	return p.errs
 }
@@ -50,7 +50,7 @@ func (p *projection) source(s *corev1.VolumeProjection, at *field.Path) {
 			p.errs = append(p.errs, field.Forbidden(at.Child(name), "may not specify more than 1 volume type"))
 			return
 		}
-		check(at.Child(name))
+		check(meta.Child(at, name))
 	}
 	one("secret", s.Secret != nil, func(at *field.Path) { p.items(s.Secret.Name, s.Secret.Items, at) })
 	one("configMap", s.ConfigMap != nil, func(at *field.Path) { p.items(s.ConfigMap.Name, s.ConfigMap.Items, at) })
@@ -87,7 +87,7 @@ func (p *projection) file(path string, at *field.Path) {
 		p.errs = append(p.errs, field.Required(at.Child("path"), ""))
 		return
 	}
-	p.errs = append(p.errs, projectedPath(path, at.Child("path"))...)
+	p.errs = append(p.errs, projectedPath(path, meta.Child(at, "path"))...)
 	p.claim(path, path)
 }
 
@@ -106,7 +106,7 @@ func (p *projection) trustBundle(t *corev1.ClusterTrustBundleProjection, at *fie
 		if *t.SignerName == "" {
 			p.errs = append(p.errs, field.Required(at.Child("signerName"), "must be a valid signer name"))
 		}
-		p.errs = append(p.errs, meta.LabelSelector(t.LabelSelector, at.Child("labelSelector"))...)
+		p.errs = append(p.errs, meta.LabelSelector(t.LabelSelector, meta.Child(at, "labelSelector"))...)
 	default:
 		p.errs = append(p.errs, field.Required(at, "either name or signerName must be specified"))
 	}
@@ -115,7 +115,7 @@ func (p *projection) trustBundle(t *corev1.ClusterTrustBundleProjection, at *fie
 
 func (p *projection) certificate(c *corev1.PodCertificateProjection, at *field.Path) {
 	p.errs = append(p.errs, required(at, "signerName", c.SignerName)...)
-	p.errs = append(p.errs, supported(at.Child("keyType"), c.KeyType, []string{"RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"})...)
+	p.errs = append(p.errs, supported(meta.Child(at, "keyType"), c.KeyType, []string{"RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"})...)
 	if e := c.MaxExpirationSeconds; e != nil {
 		if *e < 3600 {
 			p.errs = append(p.errs, field.Invalid(at.Child("maxExpirationSeconds"), *e, "if provided, maxExpirationSeconds must be >= 3600"))
@@ -129,7 +129,7 @@ func (p *projection) certificate(c *corev1.PodCertificateProjection, at *field.P
 	}
 	for _, f := range []struct{ name, path string }{{"credentialBundlePath", c.CredentialBundlePath}, {"keyPath", c.KeyPath}, {"certificateChainPath", c.CertificateChainPath}} {
 		if f.path != "" {
-			p.errs = append(p.errs, projectedPath(f.path, at.Child(f.name))...)
+			p.errs = append(p.errs, projectedPath(f.path, meta.Child(at, f.name))...)
 			p.claim(f.path, f.path)
 		}
 	}

@@ -115,7 +115,7 @@ func validateResources(r *corev1.ResourceRequirements, claims map[string]bool, a
 				return
 			}
 		}
-		key := at.Child(list).Key(string(name))
+		key := meta.Key(meta.Child(at, list), string(name))
 		errs = append(errs, validateContainerResourceName(name, key)...)
 		errs = append(errs, validateQuantity(name, q, key)...)
 		if isHugePage(name) {
@@ -142,7 +142,7 @@ func validateResources(r *corev1.ResourceRequirements, claims map[string]bool, a
 		errs = append(errs, field.Forbidden(at, "HugePages require cpu or memory"))
 	}
 	if len(r.Claims) > 0 {
-		errs = append(errs, validateClaimNames(r.Claims, claims, at.Child("claims"))...)
+		errs = append(errs, validateClaimNames(r.Claims, claims, meta.Child(at, "claims"))...)
 	}
 	return errs
 }
@@ -151,7 +151,7 @@ func validateClaimNames(cs []corev1.ResourceClaim, known map[string]bool, at *fi
 	var errs field.ErrorList
 	seen := map[string]bool{}
 	for i, c := range cs {
-		idx := at.Index(i)
+		idx := meta.Index(at, i)
 		if c.Name == "" {
 			errs = append(errs, field.Required(idx, ""))
 			continue

@@ -13,13 +13,13 @@ import (
 
 // ValidateNodeSelector checks terms that nodes are chosen by.
 func ValidateNodeSelector(s *corev1.NodeSelector, at *field.Path) field.ErrorList {
-	at = at.Child("nodeSelectorTerms")
+	at = meta.Child(at, "nodeSelectorTerms")
 	if len(s.NodeSelectorTerms) == 0 {
 		return field.ErrorList{field.Required(at, "must have at least one node selector term")}
 	}
 	var errs field.ErrorList
 	for i := range s.NodeSelectorTerms {
-		errs = append(errs, validateNodeTerm(&s.NodeSelectorTerms[i], at.Index(i))...)
+		errs = append(errs, validateNodeTerm(&s.NodeSelectorTerms[i], meta.Index(at, i))...)
 	}
 	return errs
 }
@@ -27,10 +27,10 @@ func ValidateNodeSelector(s *corev1.NodeSelector, at *field.Path) field.ErrorLis
 func validateNodeTerm(t *corev1.NodeSelectorTerm, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range t.MatchExpressions {
-		errs = append(errs, validateNodeRequirement(&t.MatchExpressions[i], at.Child("matchExpressions").Index(i))...)
+		errs = append(errs, validateNodeRequirement(&t.MatchExpressions[i], meta.Index(meta.Child(at, "matchExpressions"), i))...)
 	}
 	for i := range t.MatchFields {
-		errs = append(errs, validateNodeField(&t.MatchFields[i], at.Child("matchFields").Index(i))...)
+		errs = append(errs, validateNodeField(&t.MatchFields[i], meta.Index(meta.Child(at, "matchFields"), i))...)
 	}
 	return errs
 }
@@ -53,9 +53,9 @@ func validateNodeRequirement(r *corev1.NodeSelectorRequirement, at *field.Path) 
 	default:
 		errs = append(errs, field.Invalid(at.Child("operator"), r.Operator, "not a valid selector operator"))
 	}
-	errs = append(errs, meta.LabelName(r.Key, at.Child("key"))...)
+	errs = append(errs, meta.LabelName(r.Key, meta.Child(at, "key"))...)
 	for i, v := range r.Values {
-		errs = append(errs, meta.NameError(at.Child("values").Index(i), v, meta.LabelValue)...)
+		errs = append(errs, meta.NameError(meta.Index(meta.Child(at, "values"), i), v, meta.LabelValue)...)
 	}
 	return errs
 }
@@ -74,7 +74,7 @@ func validateNodeField(r *corev1.NodeSelectorRequirement, at *field.Path) field.
 		return append(errs, field.Invalid(at.Child("key"), r.Key, "not a valid field selector key"))
 	}
 	for i, v := range r.Values {
-		errs = append(errs, meta.NameError(at.Child("values").Index(i), v, meta.DNSSubdomain)...)
+		errs = append(errs, meta.NameError(meta.Index(meta.Child(at, "values"), i), v, meta.DNSSubdomain)...)
 	}
 	return errs
 }
@@ -94,22 +94,22 @@ const (
 func validateAffinity(a *corev1.Affinity, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if n := a.NodeAffinity; n != nil {
-		path := at.Child("nodeAffinity")
+		path := meta.Child(at, "nodeAffinity")
 		if n.RequiredDuringSchedulingIgnoredDuringExecution != nil {
-			errs = append(errs, ValidateNodeSelector(n.RequiredDuringSchedulingIgnoredDuringExecution, path.Child(duringScheduling))...)
+			errs = append(errs, ValidateNodeSelector(n.RequiredDuringSchedulingIgnoredDuringExecution, meta.Child(path, duringScheduling))...)
 		}
 		for i := range n.PreferredDuringSchedulingIgnoredDuringExecution {
 			t := &n.PreferredDuringSchedulingIgnoredDuringExecution[i]
-			idx := path.Child(ifPossible).Index(i)
+			idx := meta.Index(meta.Child(path, ifPossible), i)
 			errs = append(errs, validateWeight(t.Weight, idx)...)
-			errs = append(errs, validateNodeTerm(&t.Preference, idx.Child("preference"))...)
+			errs = append(errs, validateNodeTerm(&t.Preference, meta.Child(idx, "preference"))...)
 		}
 	}
 	if p := a.PodAffinity; p != nil {
-		errs = append(errs, validatePodTerms(p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution, at.Child("podAffinity"))...)
+		errs = append(errs, validatePodTerms(p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution, meta.Child(at, "podAffinity"))...)
 	}
 	if p := a.PodAntiAffinity; p != nil {
-		errs = append(errs, validatePodTerms(p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution, at.Child("podAntiAffinity"))...)
+		errs = append(errs, validatePodTerms(p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution, meta.Child(at, "podAntiAffinity"))...)
 	}
 	return errs
 }
@@ -117,24 +117,24 @@ func validateAffinity(a *corev1.Affinity, at *field.Path) field.ErrorList {
 func validatePodTerms(required []corev1.PodAffinityTerm, preferred []corev1.WeightedPodAffinityTerm, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range required {
-		errs = append(errs, validatePodTerm(&required[i], at.Child(duringScheduling).Index(i))...)
+		errs = append(errs, validatePodTerm(&required[i], meta.Index(meta.Child(at, duringScheduling), i))...)
 	}
 	for i := range preferred {
-		idx := at.Child(ifPossible).Index(i)
+		idx := meta.Index(meta.Child(at, ifPossible), i)
 		errs = append(errs, validateWeight(preferred[i].Weight, idx)...)
-		errs = append(errs, validatePodTerm(&preferred[i].PodAffinityTerm, idx.Child("podAffinityTerm"))...)
+		errs = append(errs, validatePodTerm(&preferred[i].PodAffinityTerm, meta.Child(idx, "podAffinityTerm"))...)
 	}
 	return errs
 }
 
 func validatePodTerm(t *corev1.PodAffinityTerm, at *field.Path) field.ErrorList {
-	errs := meta.LabelSelector(t.LabelSelector, at.Child("labelSelector"))
-	errs = append(errs, meta.LabelSelector(t.NamespaceSelector, at.Child("namespaceSelector"))...)
+	errs := meta.LabelSelector(t.LabelSelector, meta.Child(at, "labelSelector"))
+	errs = append(errs, meta.LabelSelector(t.NamespaceSelector, meta.Child(at, "namespaceSelector"))...)
 	for _, ns := range t.Namespaces {
-		errs = append(errs, meta.NameError(at.Child("namespace"), ns, meta.DNSLabel)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "namespace"), ns, meta.DNSLabel)...)
 	}
-	errs = append(errs, validateLabelKeys(t.MatchLabelKeys, t.LabelSelector, at.Child("matchLabelKeys"))...)
-	errs = append(errs, validateLabelKeys(t.MismatchLabelKeys, t.LabelSelector, at.Child("mismatchLabelKeys"))...)
+	errs = append(errs, validateLabelKeys(t.MatchLabelKeys, t.LabelSelector, meta.Child(at, "matchLabelKeys"))...)
+	errs = append(errs, validateLabelKeys(t.MismatchLabelKeys, t.LabelSelector, meta.Child(at, "mismatchLabelKeys"))...)
 	for i, k := range t.MatchLabelKeys {
 		for _, other := range t.MismatchLabelKeys {
 			if k == other {
@@ -145,7 +145,7 @@ func validatePodTerm(t *corev1.PodAffinityTerm, at *field.Path) field.ErrorList 
 	if t.TopologyKey == "" {
 		errs = append(errs, field.Required(at.Child("topologyKey"), "can not be empty"))
 	}
-	return append(errs, meta.LabelName(t.TopologyKey, at.Child("topologyKey"))...)
+	return append(errs, meta.LabelName(t.TopologyKey, meta.Child(at, "topologyKey"))...)
 }
 
 func validateLabelKeys(keys []string, s *metav1.LabelSelector, at *field.Path) field.ErrorList {
@@ -157,7 +157,7 @@ func validateLabelKeys(keys []string, s *metav1.LabelSelector, at *field.Path) f
 		errs = append(errs, field.Forbidden(at, "must not be specified when labelSelector is not set"))
 	}
 	for i, k := range keys {
-		errs = append(errs, meta.LabelName(k, at.Index(i))...)
+		errs = append(errs, meta.LabelName(k, meta.Index(at, i))...)
 	}
 	return errs
 }
@@ -172,14 +172,14 @@ func validateSpread(cs []corev1.TopologySpreadConstraint, at *field.Path) field.
 	var errs field.ErrorList
 	for i := range cs {
 		c := &cs[i]
-		idx := at.Index(i)
+		idx := meta.Index(at, i)
 		if c.MaxSkew <= 0 {
 			errs = append(errs, field.Invalid(idx.Child("maxSkew"), c.MaxSkew, "must be greater than zero"))
 		}
 		if c.TopologyKey == "" {
 			errs = append(errs, field.Required(idx.Child("topologyKey"), "can not be empty"))
 		} else {
-			errs = append(errs, meta.LabelName(c.TopologyKey, idx.Child("topologyKey"))...)
+			errs = append(errs, meta.LabelName(c.TopologyKey, meta.Child(idx, "topologyKey"))...)
 		}
 		errs = append(errs, oneOf(idx, "whenUnsatisfiable", c.WhenUnsatisfiable, unsatisfiable)...)
 		for j := i + 1; j < len(cs); j++ {
@@ -202,8 +202,8 @@ func validateSpread(cs []corev1.TopologySpreadConstraint, at *field.Path) field.
 		if c.NodeTaintsPolicy != nil {
 			errs = append(errs, oneOf(idx, "nodeTaintsPolicy", *c.NodeTaintsPolicy, inclusionPolicies)...)
 		}
-		errs = append(errs, validateLabelKeys(c.MatchLabelKeys, c.LabelSelector, idx.Child("matchLabelKeys"))...)
-		errs = append(errs, meta.LabelSelector(c.LabelSelector, idx.Child("labelSelector"))...)
+		errs = append(errs, validateLabelKeys(c.MatchLabelKeys, c.LabelSelector, meta.Child(idx, "matchLabelKeys"))...)
+		errs = append(errs, meta.LabelSelector(c.LabelSelector, meta.Child(idx, "labelSelector"))...)
 	}
 	return errs
 }
@@ -213,9 +213,9 @@ func ValidateTolerations(ts []corev1.Toleration, at *field.Path) field.ErrorList
 	var errs field.ErrorList
 	for i := range ts {
 		t := &ts[i]
-		idx := at.Index(i)
+		idx := meta.Index(at, i)
 		if t.Key != "" {
-			errs = append(errs, meta.LabelName(t.Key, idx.Child("key"))...)
+			errs = append(errs, meta.LabelName(t.Key, meta.Child(idx, "key"))...)
 		} else if t.Operator != corev1.TolerationOpExists {
 			errs = append(errs, field.Invalid(idx.Child("operator"), t.Operator, "operator must be Exists when `key` is empty, which means \"match all values and all keys\""))
 		}

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strings"
 
@@ -18,10 +19,17 @@ var (
 )
 
 func validateUser(id *int64, at *field.Path, child string) field.ErrorList {
-	if id == nil {
+	if id == nil || *id >= 0 && *id <= math.MaxInt32 {
 		return nil
 	}
-	return meta.Invalids(at.Child(child), *id, validation.IsValidUserID(*id))
+	return meta.Invalids(meta.Child(at, child), *id, validation.IsValidUserID(*id))
+}
+
+func validateGroup(id int64, at *field.Path) field.ErrorList {
+	if id >= 0 && id <= math.MaxInt32 {
+		return nil
+	}
+	return meta.Invalids(at, id, validation.IsValidGroupID(id))
 }
 
 func validateSecurityContext(c *corev1.SecurityContext, spec *corev1.PodSpec, at *field.Path) field.ErrorList {
@@ -54,7 +62,7 @@ func validateSeccomp(p *corev1.SeccompProfile, at *field.Path) field.ErrorList {
 	if p == nil {
 		return nil
 	}
-	at = at.Child("seccompProfile")
+	at = meta.Child(at, "seccompProfile")
 	var errs field.ErrorList
 	if p.Type == "" {
 		errs = append(errs, field.Required(at.Child("type"), "type is required when seccompProfile is set"))
@@ -65,7 +73,7 @@ func validateSeccomp(p *corev1.SeccompProfile, at *field.Path) field.ErrorList {
 	case p.Type == corev1.SeccompProfileTypeLocalhost && (p.LocalhostProfile == nil || *p.LocalhostProfile == ""):
 		errs = append(errs, field.Required(at.Child("localhostProfile"), "must be set when seccomp type is Localhost"))
 	case p.Type == corev1.SeccompProfileTypeLocalhost:
-		errs = append(errs, descendingPath(*p.LocalhostProfile, at.Child("localhostProfile"))...)
+		errs = append(errs, descendingPath(*p.LocalhostProfile, meta.Child(at, "localhostProfile"))...)
 	case p.LocalhostProfile != nil:
 		errs = append(errs, field.Invalid(at.Child("localhostProfile"), meta.GoNames(p), "can only be set when seccomp type is Localhost"))
 	}
@@ -76,10 +84,10 @@ func validateAppArmor(p *corev1.AppArmorProfile, at *field.Path) field.ErrorList
 	if p == nil {
 		return nil
 	}
-	at = at.Child("appArmorProfile")
+	at = meta.Child(at, "appArmorProfile")
 	switch p.Type {
 	case corev1.AppArmorProfileTypeLocalhost:
-		at = at.Child("localhostProfile")
+		at = meta.Child(at, "localhostProfile")
 		if p.LocalhostProfile == nil {
 			return field.ErrorList{field.Required(at, "must be set when AppArmor type is Localhost")}
 		}
@@ -108,10 +116,10 @@ func validateWindowsOptions(o *corev1.WindowsSecurityContextOptions, at *field.P
 	if o == nil {
 		return nil
 	}
-	at = at.Child("windowsOptions")
+	at = meta.Child(at, "windowsOptions")
 	var errs field.ErrorList
 	if n := o.GMSACredentialSpecName; n != nil {
-		errs = append(errs, meta.NameError(at.Child("gmsaCredentialSpecName"), *n, meta.DNSSubdomain)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "gmsaCredentialSpecName"), *n, meta.DNSSubdomain)...)
 	}
 	if s := o.GMSACredentialSpec; s != nil {
 		if *s == "" {
@@ -121,7 +129,7 @@ func validateWindowsOptions(o *corev1.WindowsSecurityContextOptions, at *field.P
 		}
 	}
 	if u := o.RunAsUserName; u != nil {
-		path := at.Child("runAsUserName")
+		path := meta.Child(at, "runAsUserName")
 		domain, user, split := strings.Cut(*u, `\`)
 		switch {
 		case *u == "":
@@ -148,12 +156,12 @@ func (p *podChecks) securityContext(at *field.Path) field.ErrorList {
 	}
 	var errs field.ErrorList
 	if c.FSGroup != nil {
-		errs = append(errs, meta.Invalids(at.Child("fsGroup"), *c.FSGroup, validation.IsValidGroupID(*c.FSGroup))...)
+		errs = append(errs, validateGroup(*c.FSGroup, meta.Child(at, "fsGroup"))...)
 	}
 	errs = append(errs, validateUser(c.RunAsUser, at, "runAsUser")...)
 	errs = append(errs, validateUser(c.RunAsGroup, at, "runAsGroup")...)
 	for i, id := range c.SupplementalGroups {
-		errs = append(errs, meta.Invalids(at.Child("supplementalGroups").Index(i), id, validation.IsValidGroupID(id))...)
+		errs = append(errs, validateGroup(id, meta.Index(meta.Child(at, "supplementalGroups"), i))...)
 	}
 	if share := p.spec.ShareProcessNamespace; share != nil && *share && p.spec.HostPID {
 		errs = append(errs, field.Invalid(at.Child("shareProcessNamespace"), *share, "ShareProcessNamespace and HostPID cannot both be enabled"))
@@ -179,10 +187,13 @@ const sysctlText = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?([\\./][a-z0-9]([-_a-z0-9]*[a-
 var sysctlRE = regexp.MustCompile("^" + sysctlText + "$")
 
 func (p *podChecks) sysctls(list []corev1.Sysctl, at *field.Path) field.ErrorList {
+	if len(list) == 0 {
+		return nil
+	}
 	var errs field.ErrorList
 	seen := map[string]bool{}
 	for i := range list {
-		path := at.Child("sysctls").Index(i).Child("name")
+		path := meta.Child(meta.Index(meta.Child(at, "sysctls"), i), "name")
 		name := list[i].Name
 		normal := normalSysctl(name)
 		switch {

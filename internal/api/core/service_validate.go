@@ -37,14 +37,14 @@ func checkService(o *corev1.Service, update bool) field.ErrorList {
 		errs = append(errs, field.Required(at.Child("ports"), ""))
 	}
 	errs = append(errs, validateServiceType(s, at)...)
-	errs = append(errs, validateServicePorts(s, at.Child("ports"), update)...)
-	errs = append(errs, meta.Labels(s.Selector, at.Child("selector"))...)
+	errs = append(errs, validateServicePorts(s, meta.Child(at, "ports"), update)...)
+	errs = append(errs, meta.Labels(s.Selector, meta.Child(at, "selector"))...)
 	errs = append(errs, validateSessionAffinity(s, at)...)
 	if s.Type != corev1.ServiceTypeExternalName {
 		errs = append(errs, validateClusterIPs(s, at)...)
 	}
 	for i, ip := range s.ExternalIPs {
-		idx := at.Child("externalIPs").Index(i)
+		idx := meta.Index(meta.Child(at, "externalIPs"), i)
 		if e := validation.IsValidIPForLegacyField(idx, ip, true, nil); len(e) > 0 {
 			errs = append(errs, e...)
 		} else {
@@ -84,7 +84,7 @@ func validateServiceType(s *corev1.ServiceSpec, at *field.Path) field.ErrorList 
 			errs = append(errs, field.Forbidden(at.Child("ipFamilyPolicy"), text))
 		}
 		if name := strings.TrimSuffix(s.ExternalName, "."); name != "" {
-			errs = append(errs, meta.NameError(at.Child("externalName"), name, meta.DNSSubdomain)...)
+			errs = append(errs, meta.NameError(meta.Child(at, "externalName"), name, meta.DNSSubdomain)...)
 		} else {
 			errs = append(errs, field.Required(at.Child("externalName"), ""))
 		}
@@ -99,13 +99,13 @@ func validateServicePorts(s *corev1.ServiceSpec, at *field.Path, update bool) fi
 	var errs field.ErrorList
 	for i := range s.Ports {
 		p := &s.Ports[i]
-		idx := at.Index(i)
+		idx := meta.Index(at, i)
 		if p.Name == "" {
 			if len(s.Ports) > 1 {
 				errs = append(errs, field.Required(idx.Child("name"), ""))
 			}
 		} else {
-			errs = append(errs, meta.NameError(idx.Child("name"), p.Name, meta.DNSLabel)...)
+			errs = append(errs, meta.NameError(meta.Child(idx, "name"), p.Name, meta.DNSLabel)...)
 		}
 		for j := range i {
 			q := &s.Ports[j]
@@ -119,15 +119,15 @@ func validateServicePorts(s *corev1.ServiceSpec, at *field.Path, update bool) fi
 				errs = append(errs, field.Duplicate(idx, meta.GoNames(servicePortKey{Protocol: p.Protocol, Port: p.Port})))
 			}
 		}
-		errs = append(errs, meta.Port(p.Port, idx.Child("port"))...)
+		errs = append(errs, meta.Port(p.Port, meta.Child(idx, "port"))...)
 		if p.Protocol == "" {
 			errs = append(errs, field.Required(idx.Child("protocol"), ""))
 		} else {
 			errs = append(errs, oneOf(idx, "protocol", p.Protocol, protocols)...)
 		}
-		errs = append(errs, meta.PortNumOrName(p.TargetPort, idx.Child("targetPort"))...)
+		errs = append(errs, meta.PortNumOrName(p.TargetPort, meta.Child(idx, "targetPort"))...)
 		if p.AppProtocol != nil {
-			errs = append(errs, meta.NameError(idx.Child("appProtocol"), *p.AppProtocol, meta.QualifiedName)...)
+			errs = append(errs, meta.NameError(meta.Child(idx, "appProtocol"), *p.AppProtocol, meta.QualifiedName)...)
 		}
 		if s.Type == corev1.ServiceTypeClusterIP && p.NodePort != 0 {
 			errs = append(errs, field.Forbidden(idx.Child("nodePort"), "may not be used when `type` is 'ClusterIP'"))
@@ -153,7 +153,7 @@ func validateSessionAffinity(s *corev1.ServiceSpec, at *field.Path) field.ErrorL
 	} else {
 		errs = append(errs, oneOf(at, "sessionAffinity", s.SessionAffinity, affinities)...)
 	}
-	path := at.Child("sessionAffinityConfig")
+	path := meta.Child(at, "sessionAffinityConfig")
 	switch c := s.SessionAffinityConfig; {
 	case s.SessionAffinity == corev1.ServiceAffinityClientIP && (c == nil || c.ClientIP == nil || c.ClientIP.TimeoutSeconds == nil):
 		errs = append(errs, field.Required(path, "when session affinity type is ClientIP"))
@@ -172,7 +172,7 @@ func validateClusterIPs(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
 	if s.IPFamilyPolicy != nil {
 		errs = append(errs, oneOf(at, "ipFamilyPolicy", *s.IPFamilyPolicy, familyPolicies)...)
 	}
-	path := at.Child("clusterIPs")
+	path := meta.Child(at, "clusterIPs")
 	if len(s.ClusterIPs) == 0 && s.ClusterIP != "" {
 		errs = append(errs, field.Required(path, ""))
 	}
@@ -182,7 +182,7 @@ func validateClusterIPs(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(path, s.ClusterIPs, "first value must match `clusterIP`"))
 	}
 	for i, f := range s.IPFamilies {
-		errs = append(errs, supported(at.Child("ipFamilies").Index(i), f, families)...)
+		errs = append(errs, supported(meta.Index(meta.Child(at, "ipFamilies"), i), f, families)...)
 		if slices.Contains(s.IPFamilies[:i], f) {
 			errs = append(errs, field.Duplicate(at.Child("ipFamilies").Index(i), f))
 		}
@@ -194,7 +194,7 @@ func validateClusterIPs(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(path.Index(i), ip, "'None' must be the first and only value"))
 			good = false
 		case ip != corev1.ClusterIPNone:
-			if e := validation.IsValidIPForLegacyField(path.Index(i), ip, true, nil); len(e) > 0 {
+			if e := validation.IsValidIPForLegacyField(meta.Index(path, i), ip, true, nil); len(e) > 0 {
 				errs = append(errs, e...)
 				good = false
 			}
@@ -233,18 +233,18 @@ func validateLoadBalancer(s *corev1.ServiceSpec, at *field.Path) field.ErrorList
 	}
 	if c := s.LoadBalancerClass; c != nil {
 		if balanced {
-			errs = append(errs, meta.NameError(at.Child("loadBalancerClass"), *c, meta.QualifiedName)...)
+			errs = append(errs, meta.NameError(meta.Child(at, "loadBalancerClass"), *c, meta.QualifiedName)...)
 		} else {
 			errs = append(errs, field.Forbidden(at.Child("loadBalancerClass"), text))
 		}
 	}
 	if len(s.LoadBalancerSourceRanges) > 0 {
-		path := at.Child("loadBalancerSourceRanges")
+		path := meta.Child(at, "loadBalancerSourceRanges")
 		if !balanced {
 			errs = append(errs, field.Forbidden(path, text))
 		}
 		for i, r := range s.LoadBalancerSourceRanges {
-			errs = append(errs, validation.IsValidCIDRForLegacyField(path.Index(i), strings.TrimSpace(r), true, nil)...)
+			errs = append(errs, validation.IsValidCIDRForLegacyField(meta.Index(path, i), strings.TrimSpace(r), true, nil)...)
 		}
 	}
 	return errs
@@ -252,7 +252,7 @@ func validateLoadBalancer(s *corev1.ServiceSpec, at *field.Path) field.ErrorList
 
 func validateTraffic(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	path := at.Child("externalTrafficPolicy")
+	path := meta.Child(at, "externalTrafficPolicy")
 	switch outside := externallyAccessible(s); {
 	case !outside && s.ExternalTrafficPolicy != "":
 		errs = append(errs, field.Invalid(path, s.ExternalTrafficPolicy, "may only be set for externally-accessible services"))
@@ -301,20 +301,20 @@ func warnService(next, _ *corev1.Service) []string {
 	s := &next.Spec
 	for i, ip := range s.ClusterIPs {
 		if ip != corev1.ClusterIPNone && net.ParseIP(ip) != nil {
-			warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("clusterIPs").Index(i), ip)...)
+			warnings = append(warnings, validation.GetWarningsForIP(meta.Index(meta.Child(specPath, "clusterIPs"), i), ip)...)
 		}
 	}
 	if len(s.ExternalIPs) > 0 {
 		warnings = append(warnings, "spec.externalIPs is deprecated and may no longer be implemented in some clusters")
 	}
 	for i, ip := range s.ExternalIPs {
-		warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("externalIPs").Index(i), ip)...)
+		warnings = append(warnings, validation.GetWarningsForIP(meta.Index(meta.Child(specPath, "externalIPs"), i), ip)...)
 	}
 	if s.LoadBalancerIP != "" && net.ParseIP(s.LoadBalancerIP) != nil {
-		warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("loadBalancerIP"), s.LoadBalancerIP)...)
+		warnings = append(warnings, validation.GetWarningsForIP(meta.Child(specPath, "loadBalancerIP"), s.LoadBalancerIP)...)
 	}
 	for i, r := range s.LoadBalancerSourceRanges {
-		warnings = append(warnings, validation.GetWarningsForCIDR(specPath.Child("loadBalancerSourceRanges").Index(i), strings.TrimSpace(r))...)
+		warnings = append(warnings, validation.GetWarningsForCIDR(meta.Index(meta.Child(specPath, "loadBalancerSourceRanges"), i), strings.TrimSpace(r))...)
 	}
 	if s.Type == corev1.ServiceTypeExternalName && len(s.ExternalIPs) > 0 {
 		warnings = append(warnings, `spec.externalIPs is ignored when spec.type is "ExternalName"`)

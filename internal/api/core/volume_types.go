@@ -16,10 +16,10 @@ var hostPathTypes = []corev1.HostPathType{"", corev1.HostPathBlockDev, corev1.Ho
 func ValidateHostPath(s *corev1.HostPathVolumeSource, at *field.Path) field.ErrorList {
 	errs := required(at, "path", s.Path)
 	if s.Path != "" {
-		errs = append(errs, noBacksteps(s.Path, at.Child("path"))...)
+		errs = append(errs, noBacksteps(s.Path, meta.Child(at, "path"))...)
 	}
 	if s.Type != nil {
-		errs = append(errs, supported(at.Child("type"), *s.Type, hostPathTypes)...)
+		errs = append(errs, supported(meta.Child(at, "type"), *s.Type, hostPathTypes)...)
 	}
 	return errs
 }
@@ -37,10 +37,10 @@ func supported[T ~string](at *field.Path, v T, list []T) field.ErrorList {
 func validateAzureDisk(s *corev1.AzureDiskVolumeSource, at *field.Path) field.ErrorList {
 	errs := required(at, "diskName", s.DiskName, "diskURI", s.DataDiskURI)
 	if s.CachingMode != nil {
-		errs = append(errs, supported(at.Child("cachingMode"), *s.CachingMode, []corev1.AzureDataDiskCachingMode{corev1.AzureDataDiskCachingNone, corev1.AzureDataDiskCachingReadOnly, corev1.AzureDataDiskCachingReadWrite})...)
+		errs = append(errs, supported(meta.Child(at, "cachingMode"), *s.CachingMode, []corev1.AzureDataDiskCachingMode{corev1.AzureDataDiskCachingNone, corev1.AzureDataDiskCachingReadOnly, corev1.AzureDataDiskCachingReadWrite})...)
 	}
 	if s.Kind != nil {
-		errs = append(errs, supported(at.Child("kind"), *s.Kind, []corev1.AzureDataDiskKind{corev1.AzureDedicatedBlobDisk, corev1.AzureManagedDisk, corev1.AzureSharedBlobDisk})...)
+		errs = append(errs, supported(meta.Child(at, "kind"), *s.Kind, []corev1.AzureDataDiskKind{corev1.AzureDedicatedBlobDisk, corev1.AzureManagedDisk, corev1.AzureSharedBlobDisk})...)
 		managed := *s.Kind == corev1.AzureManagedDisk
 		if managed && !strings.HasPrefix(s.DataDiskURI, "/subscriptions/") {
 			errs = append(errs, field.NotSupported(at.Child("diskURI"), s.DataDiskURI, []string{"/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}"}))
@@ -95,20 +95,20 @@ func validateStorageOS(s *corev1.StorageOSVolumeSource, at *field.Path) field.Er
 	if s.VolumeName == "" {
 		errs = append(errs, field.Required(at.Child("volumeName"), ""))
 	} else {
-		errs = append(errs, meta.NameError(at.Child("volumeName"), s.VolumeName, meta.DNSLabel)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "volumeName"), s.VolumeName, meta.DNSLabel)...)
 	}
 	if s.VolumeNamespace != "" {
-		errs = append(errs, meta.NameError(at.Child("volumeNamespace"), s.VolumeNamespace, meta.DNSLabel)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "volumeNamespace"), s.VolumeNamespace, meta.DNSLabel)...)
 	}
 	if s.SecretRef != nil {
-		errs = append(errs, required(at.Child("secretRef"), "name", s.SecretRef.Name)...)
+		errs = append(errs, required(meta.Child(at, "secretRef"), "name", s.SecretRef.Name)...)
 	}
 	return errs
 }
 
 func validateImageVolume(s *corev1.ImageVolumeSource, at *field.Path) field.ErrorList {
 	errs := required(at, "reference", s.Reference)
-	return append(errs, supported(at.Child("pullPolicy"), s.PullPolicy, pullPolicies)...)
+	return append(errs, supported(meta.Child(at, "pullPolicy"), s.PullPolicy, pullPolicies)...)
 }
 
 // source adapts a check that needs only its own part of the volume.
@@ -132,7 +132,7 @@ var volumeTypes = []volumeType{
 	}),
 	source("hostPath", func(s *corev1.VolumeSource) *corev1.HostPathVolumeSource { return s.HostPath }, ValidateHostPath),
 	source("gitRepo", func(s *corev1.VolumeSource) *corev1.GitRepoVolumeSource { return s.GitRepo }, func(s *corev1.GitRepoVolumeSource, at *field.Path) field.ErrorList {
-		return append(required(at, "repository", s.Repository), descendingPath(s.Directory, at.Child("directory"))...)
+		return append(required(at, "repository", s.Repository), descendingPath(s.Directory, meta.Child(at, "directory"))...)
 	}),
 	source("gcePersistentDisk", func(s *corev1.VolumeSource) *corev1.GCEPersistentDiskVolumeSource { return s.GCEPersistentDisk }, func(s *corev1.GCEPersistentDiskVolumeSource, at *field.Path) field.ErrorList {
 		return append(required(at, "pdName", s.PDName), validatePartition(s.Partition, at)...)
@@ -163,7 +163,7 @@ var volumeTypes = []volumeType{
 	source("cinder", func(s *corev1.VolumeSource) *corev1.CinderVolumeSource { return s.Cinder }, func(s *corev1.CinderVolumeSource, at *field.Path) field.ErrorList {
 		errs := required(at, "volumeID", s.VolumeID)
 		if s.SecretRef != nil {
-			errs = append(errs, required(at.Child("secretRef"), "name", s.SecretRef.Name)...)
+			errs = append(errs, required(meta.Child(at, "secretRef"), "name", s.SecretRef.Name)...)
 		}
 		return errs
 	}),

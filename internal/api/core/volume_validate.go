@@ -18,12 +18,12 @@ func validateVolumes(vs []corev1.Volume, m *metav1.ObjectMeta, at *field.Path) (
 	good := make(volumes, len(vs))
 	for i := range vs {
 		v := &vs[i]
-		idx := at.Index(i)
+		idx := meta.Index(at, i)
 		e := validateVolumeSource(v, m, idx)
 		if v.Name == "" {
 			e = append(e, field.Required(idx.Child("name"), ""))
 		} else if msgs := meta.DNSLabel(v.Name); msgs != nil {
-			e = append(e, meta.Invalids(idx.Child("name"), v.Name, msgs)...)
+			e = append(e, meta.Invalids(meta.Child(idx, "name"), v.Name, msgs)...)
 		}
 		if good[v.Name] != nil {
 			e = append(e, field.Duplicate(idx.Child("name"), v.Name))
@@ -70,7 +70,7 @@ func validateVolumeSource(v *corev1.Volume, m *metav1.ObjectMeta, at *field.Path
 			errs = append(errs, field.Forbidden(at.Child(t.name), "may not specify more than 1 volume type"))
 			continue
 		}
-		errs = append(errs, t.validate(v, m, at.Child(t.name))...)
+		errs = append(errs, t.validate(v, m, meta.Child(at, t.name))...)
 	}
 	if n == 0 {
 		errs = append(errs, field.Required(at, "must specify a volume type"))
@@ -139,28 +139,28 @@ func validateMode(mode *int32, at *field.Path, child string) field.ErrorList {
 func validateItems(items []corev1.KeyToPath, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range items {
-		errs = append(errs, validateItem(&items[i], at.Child("items").Index(i))...)
+		errs = append(errs, validateItem(&items[i], meta.Index(meta.Child(at, "items"), i))...)
 	}
 	return errs
 }
 
 func validateItem(k *corev1.KeyToPath, at *field.Path) field.ErrorList {
 	errs := required(at, "key", k.Key, "path", k.Path)
-	errs = append(errs, projectedPath(k.Path, at.Child("path"))...)
+	errs = append(errs, projectedPath(k.Path, meta.Child(at, "path"))...)
 	return append(errs, validateMode(k.Mode, at, "mode")...)
 }
 
 func validateDownwardFile(f *corev1.DownwardAPIVolumeFile, at *field.Path) field.ErrorList {
 	errs := required(at, "path", f.Path)
-	errs = append(errs, projectedPath(f.Path, at.Child("path"))...)
+	errs = append(errs, projectedPath(f.Path, meta.Child(at, "path"))...)
 	switch {
 	case f.FieldRef != nil:
-		errs = append(errs, validateFieldRef(f.FieldRef, volumeFieldPaths, at.Child("fieldRef"))...)
+		errs = append(errs, validateFieldRef(f.FieldRef, volumeFieldPaths, meta.Child(at, "fieldRef"))...)
 		if f.ResourceFieldRef != nil {
 			errs = append(errs, field.Invalid(at, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously"))
 		}
 	case f.ResourceFieldRef != nil:
-		errs = append(errs, validateResourceRef(f.ResourceFieldRef, at.Child("resourceFieldRef"), true)...)
+		errs = append(errs, validateResourceRef(f.ResourceFieldRef, meta.Child(at, "resourceFieldRef"), true)...)
 	default:
 		errs = append(errs, field.Required(at, "one of fieldRef and resourceFieldRef is required"))
 	}
@@ -220,13 +220,13 @@ func validateFC(s *corev1.FCVolumeSource, at *field.Path) field.ErrorList {
 }
 
 func validateCSIVolume(s *corev1.CSIVolumeSource, at *field.Path) field.ErrorList {
-	errs := ValidateCSIDriverName(s.Driver, at.Child("driver"))
+	errs := ValidateCSIDriverName(s.Driver, meta.Child(at, "driver"))
 	if r := s.NodePublishSecretRef; r != nil {
 		if r.Name == "" {
 			errs = append(errs, field.Required(at.Child("nodePublishSecretRef", "name"), ""))
 		} else {
 			// compat: the error names the wrong field upstream.
-			errs = append(errs, meta.NameError(at.Child("name"), r.Name, meta.DNSSubdomain)...)
+			errs = append(errs, meta.NameError(meta.Child(at, "name"), r.Name, meta.DNSSubdomain)...)
 		}
 	}
 	return errs
@@ -249,13 +249,18 @@ func validateEphemeral(v *corev1.Volume, m *metav1.ObjectMeta, at *field.Path) f
 	if t == nil {
 		return field.ErrorList{field.Required(at.Child("volumeClaimTemplate"), "")}
 	}
-	tp := at.Child("volumeClaimTemplate")
-	errs := validateClaimTemplateMeta(&t.ObjectMeta, tp.Child("metadata"))
-	errs = append(errs, ValidateClaimSpec(&t.Spec, tp.Child("spec"))...)
+	tp := meta.Child(at, "volumeClaimTemplate")
+	errs := validateClaimTemplateMeta(&t.ObjectMeta, meta.Child(tp, "metadata"))
+	errs = append(errs, ValidateClaimSpec(&t.Spec, meta.Child(tp, "spec"))...)
 	if m.Name != "" && v.Name != "" {
 		name := m.Name + "-" + v.Name
+		// compat: the error names a field that is not there.
+		root := at
+		if at != nil {
+			root = at.Root()
+		}
 		for _, msg := range meta.DNSSubdomain(name) {
-			errs = append(errs, field.Invalid(at.Root().Child("name"), v.Name, "PVC name \""+name+"\": "+msg))
+			errs = append(errs, field.Invalid(root.Child("name"), v.Name, "PVC name \""+name+"\": "+msg))
 		}
 	}
 	return errs

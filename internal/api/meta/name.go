@@ -48,21 +48,27 @@ func DNSLabel(s string) []string {
 
 // DNSSubdomain says what is wrong with an RFC 1123 subdomain.
 func DNSSubdomain(s string) []string {
-	if len(s) <= 253 {
-		rest, good := s, true
-		for good {
-			label, next, more := strings.Cut(rest, ".")
-			good = dnsLabel(label)
-			if !more {
-				break
-			}
-			rest = next
-		}
-		if good {
-			return nil
-		}
+	if subdomain(s) {
+		return nil
 	}
 	return validation.IsDNS1123Subdomain(s)
+}
+
+// subdomain tells whether s is DNS labels with dots between them.
+func subdomain(s string) bool {
+	if len(s) > 253 {
+		return false
+	}
+	for {
+		label, next, more := strings.Cut(s, ".")
+		if !dnsLabel(label) {
+			return false
+		}
+		if !more {
+			return true
+		}
+		s = next
+	}
 }
 
 // part tells whether s is what the name part of a label key and a label value look like.
@@ -80,24 +86,75 @@ func part(s string) bool {
 
 // QualifiedName says what is wrong with a label key or any other qualified name.
 func QualifiedName(s string) []string {
-	prefix, name, has := strings.Cut(s, "/")
-	if !has && part(prefix) || has && part(name) && DNSSubdomain(prefix) == nil {
+	if qualified(s) {
 		return nil
 	}
 	return validation.IsQualifiedName(s)
 }
 
+func qualified(s string) bool {
+	prefix, name, has := strings.Cut(s, "/")
+	return !has && part(prefix) || has && part(name) && subdomain(prefix)
+}
+
 // LabelValue says what is wrong with the value of a label.
 func LabelValue(s string) []string {
-	if s == "" || part(s) {
+	if labelValue(s) {
 		return nil
 	}
 	return validation.IsValidLabelValue(s)
 }
 
+func labelValue(s string) bool { return s == "" || part(s) }
+
 // EnvName says what is wrong with the name of an environment variable.
 func EnvName(s string) []string {
-	return validation.IsRelaxedEnvVarName(s)
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' || s[i] == '=' {
+			return validation.IsRelaxedEnvVarName(s)
+		}
+	}
+	if s == "" {
+		return validation.IsRelaxedEnvVarName(s)
+	}
+	return nil
+}
+
+// PortName says what is wrong with the name of a port.
+func PortName(s string) []string {
+	letter, good := false, s != "" && len(s) <= 15 && s[0] != '-' && s[len(s)-1] != '-'
+	for i := 0; good && i < len(s); i++ {
+		letter = letter || 'a' <= s[i] && s[i] <= 'z'
+		good = lowerAlnum(s[i]) || s[i] == '-' && s[i-1] != '-'
+	}
+	if good && letter {
+		return nil
+	}
+	return validation.IsValidPortName(s)
+}
+
+// ConfigKey says what is wrong with a key of a ConfigMap or a Secret.
+func ConfigKey(s string) []string {
+	good := s != "" && s != "." && len(s) <= 253 && !strings.HasPrefix(s, "..")
+	for i := 0; good && i < len(s); i++ {
+		good = alnum(s[i]) || s[i] == '-' || s[i] == '_' || s[i] == '.'
+	}
+	if good {
+		return nil
+	}
+	return validation.IsConfigMapKey(s)
+}
+
+// HeaderName says what is wrong with the name of an HTTP header.
+func HeaderName(s string) []string {
+	good := s != ""
+	for i := 0; good && i < len(s); i++ {
+		good = alnum(s[i]) || s[i] == '-'
+	}
+	if good {
+		return nil
+	}
+	return validation.IsHTTPHeaderName(s)
 }
 
 // NameError checks a required-to-be-valid name with one of the functions above.

@@ -44,7 +44,7 @@ func PortNumOrName(v intstr.IntOrString, path *field.Path) field.ErrorList {
 	if v.Type == intstr.Int {
 		return Port(v.IntVal, path)
 	}
-	return Invalids(path, v.StrVal, validation.IsValidPortName(v.StrVal))
+	return NameError(path, v.StrVal, PortName)
 }
 
 // NumberOrPercent checks a number that is not negative, or a percentage.
