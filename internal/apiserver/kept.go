@@ -52,8 +52,9 @@ func (c *encoding) use() {
 	}
 }
 
-// encodingsKept holds the encodings that were asked for lately. It forgets what nobody
-// asked for during a whole turn, and the first ones when they become too many.
+// encodingsKept holds the encodings that were asked for lately. It forgets what nobody asked
+// for during a whole turn. When there is no room, what is asked for still stays: who lists
+// more than there is room for finds most of it again, and not nothing.
 type encodingsKept struct {
 	budget int // bytes
 	turn   atomic.Uint32
@@ -69,17 +70,21 @@ const turnTime = 45 * time.Second
 
 func (k *encodingsKept) keep(e *entry, b []byte) {
 	enc := &encoding{bytes: b}
-	enc.used.Store(k.turn.Load())
-	if !e.json.CompareAndSwap(nil, enc) {
-		return
-	}
+	now := k.turn.Load()
+	enc.used.Store(now)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.queue.push(e)
-	k.bytes += len(b)
-	for k.bytes > k.budget {
+	for k.bytes+len(b) > k.budget && k.queue.len() > 0 {
+		if oldest := k.queue.head().json.Load(); oldest != nil && oldest.used.Load()+1 >= now {
+			return
+		}
 		k.forget(k.queue.pop())
 	}
+	if len(b) > k.budget || !e.json.CompareAndSwap(nil, enc) {
+		return
+	}
+	k.queue.push(e)
+	k.bytes += len(b)
 	if !k.turning {
 		k.turning = true
 		time.AfterFunc(turnTime, k.next)
@@ -128,6 +133,8 @@ func (q *fifo[T]) push(v T) {
 	}
 	q.items = append(q.items, v)
 }
+
+func (q *fifo[T]) head() T { return q.items[q.first] }
 
 func (q *fifo[T]) pop() T {
 	var none T
