@@ -38,7 +38,10 @@ import (
 	"github.com/skiff-k8s/skiff/test/client/instance"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the files that scripts compare with anew")
+var (
+	rewrite = flag.Bool("rewrite", false, "write the files that scripts compare with anew")
+	goOn    = flag.Bool("continue", false, "go on after what fails in a script")
+)
 
 // programs are what the scripts of a folder run with: the name in the scripts, and the program.
 var programs = []struct{ folder, name, file string }{
@@ -84,7 +87,7 @@ func runScripts(t *testing.T, folder, name, bin string) {
 	}
 	testscript.Run(t, testscript.Params{
 		Dir:           filepath.Join("testdata", folder),
-		UpdateScripts: *rewrite,
+		UpdateScripts: *rewrite, ContinueOnError: *goOn,
 		// Left to itself testscript leaves a directory behind when only some scripts are run.
 		WorkdirRoot: t.TempDir(),
 		// A client that waits for somebody fails, not the whole run.
