@@ -35,14 +35,18 @@ func validateConfigMap(c *corev1.ConfigMap) field.ErrorList {
 	var errs field.ErrorList
 	size := 0
 	for k, v := range c.Data {
-		errs = append(errs, meta.NameError(field.NewPath("data").Key(k), k, meta.ConfigKey)...)
+		if msgs := meta.ConfigKey(k); msgs != nil {
+			errs = append(errs, meta.Invalids(field.NewPath("data").Key(k), k, msgs)...)
+		}
 		if _, both := c.BinaryData[k]; both {
 			errs = append(errs, field.Invalid(field.NewPath("data").Key(k), k, "duplicate of key present in binaryData"))
 		}
 		size += len(v)
 	}
 	for k, v := range c.BinaryData {
-		errs = append(errs, meta.NameError(field.NewPath("binaryData").Key(k), k, meta.ConfigKey)...)
+		if msgs := meta.ConfigKey(k); msgs != nil {
+			errs = append(errs, meta.Invalids(field.NewPath("binaryData").Key(k), k, msgs)...)
+		}
 		size += len(v)
 	}
 	if size > corev1.MaxSecretSize {

@@ -3,11 +3,11 @@ package core
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -22,39 +22,46 @@ func defaultEndpoints(o *corev1.Endpoints) {
 }
 
 func validateEndpoints(o *corev1.Endpoints) field.ErrorList {
+	return meta.Checked(field.NewPath("subsets"), func(at *field.Path) field.ErrorList { return validateSubsets(o, at) })
+}
+
+func validateSubsets(o *corev1.Endpoints, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range o.Subsets {
 		s := &o.Subsets[i]
-		idx := field.NewPath("subsets").Index(i)
+		idx := meta.Index(at, i)
 		if len(s.Addresses) == 0 && len(s.NotReadyAddresses) == 0 {
 			errs = append(errs, field.Required(idx, "must specify `addresses` or `notReadyAddresses`"))
 		}
 		for j := range s.Addresses {
-			errs = append(errs, validateEndpointAddress(&s.Addresses[j], idx.Child("addresses").Index(j))...)
+			errs = append(errs, validateEndpointAddress(&s.Addresses[j], meta.Index(meta.Child(idx, "addresses"), j))...)
 		}
 		for j := range s.NotReadyAddresses {
-			errs = append(errs, validateEndpointAddress(&s.NotReadyAddresses[j], idx.Child("notReadyAddresses").Index(j))...)
+			errs = append(errs, validateEndpointAddress(&s.NotReadyAddresses[j], meta.Index(meta.Child(idx, "notReadyAddresses"), j))...)
 		}
 		for j := range s.Ports {
-			errs = append(errs, validateEndpointPort(&s.Ports[j], len(s.Ports) > 1, idx.Child("ports").Index(j))...)
+			errs = append(errs, validateEndpointPort(&s.Ports[j], len(s.Ports) > 1, meta.Index(meta.Child(idx, "ports"), j))...)
 		}
 	}
 	return errs
 }
 
 func validateEndpointAddress(a *corev1.EndpointAddress, at *field.Path) field.ErrorList {
-	errs := validation.IsValidIPForLegacyField(at.Child("ip"), a.IP, true, nil)
+	errs := meta.IP(meta.Child(at, "ip"), a.IP)
 	if a.Hostname != "" {
-		errs = append(errs, meta.NameError(at.Child("hostname"), a.Hostname, meta.DNSLabel)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "hostname"), a.Hostname, meta.DNSLabel)...)
 	}
 	if a.NodeName != nil {
-		errs = append(errs, meta.NameError(at.Child("nodeName"), *a.NodeName, meta.DNSSubdomain)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "nodeName"), *a.NodeName, meta.DNSSubdomain)...)
 	}
-	return append(errs, ValidateEndpointIP(a.IP, at.Child("ip"))...)
+	return append(errs, ValidateEndpointIP(a.IP, meta.Child(at, "ip"))...)
 }
 
 // ValidateEndpointIP refuses addresses that no endpoint outside of a node can have.
 func ValidateEndpointIP(s string, at *field.Path) field.ErrorList {
+	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" && !a.Is4In6() && a.IsGlobalUnicast() {
+		return nil // as nearly all are
+	}
 	ip := net.ParseIP(s)
 	if ip == nil {
 		return field.ErrorList{field.Invalid(at, s, "must be a valid IP address")}
@@ -82,16 +89,16 @@ func validateEndpointPort(p *corev1.EndpointPort, named bool, at *field.Path) fi
 			errs = append(errs, field.Required(at.Child("name"), ""))
 		}
 	} else {
-		errs = append(errs, meta.NameError(at.Child("name"), p.Name, meta.DNSLabel)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "name"), p.Name, meta.DNSLabel)...)
 	}
-	errs = append(errs, meta.Port(p.Port, at.Child("port"))...)
+	errs = append(errs, meta.Port(p.Port, meta.Child(at, "port"))...)
 	if p.Protocol == "" {
 		errs = append(errs, field.Required(at.Child("protocol"), ""))
 	} else {
 		errs = append(errs, oneOf(at, "protocol", p.Protocol, protocols)...)
 	}
 	if p.AppProtocol != nil {
-		errs = append(errs, meta.NameError(at.Child("appProtocol"), *p.AppProtocol, meta.QualifiedName)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "appProtocol"), *p.AppProtocol, meta.QualifiedName)...)
 	}
 	return errs
 }

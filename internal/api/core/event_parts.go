@@ -103,7 +103,9 @@ func validateEvent(e *corev1.Event) field.ErrorList {
 	case ns != "" && ns != e.Namespace:
 		errs = append(errs, field.Invalid(field.NewPath("involvedObject", "namespace"), ns, "does not match event.namespace"))
 	}
-	errs = append(errs, meta.NameError(field.NewPath("namespace"), e.Namespace, meta.DNSSubdomain)...)
+	if msgs := meta.DNSSubdomain(e.Namespace); msgs != nil {
+		errs = append(errs, meta.Invalids(field.NewPath("namespace"), e.Namespace, msgs)...)
+	}
 	if e.EventTime.IsZero() {
 		return errs
 	}
@@ -115,7 +117,9 @@ func validateTimedEvent(e *corev1.Event) field.ErrorList {
 	var errs field.ErrorList
 	errs = append(errs, required(nil, "reportingController", e.ReportingController, "reportingInstance", e.ReportingInstance, "action", e.Action, "reason", e.Reason)...)
 	if e.ReportingController != "" {
-		errs = append(errs, meta.NameError(field.NewPath("reportingController"), e.ReportingController, meta.QualifiedName)...)
+		if msgs := meta.QualifiedName(e.ReportingController); msgs != nil {
+			errs = append(errs, meta.Invalids(field.NewPath("reportingController"), e.ReportingController, msgs)...)
+		}
 	}
 	for _, f := range []struct {
 		name, value string

@@ -17,7 +17,7 @@ func (p *podChecks) mounts(c *corev1.Container, at *field.Path) field.ErrorList 
 		if m.Name == "" {
 			errs = append(errs, field.Required(idx.Child("name"), ""))
 		}
-		if p.volumes[m.Name] == nil {
+		if p.volumes.named(m.Name) == nil {
 			errs = append(errs, field.NotFound(idx.Child("name"), m.Name))
 		}
 		if m.MountPath == "" {
@@ -115,7 +115,7 @@ func (p *podChecks) devices(c *corev1.Container, at *field.Path) field.ErrorList
 				errs = append(errs, field.Invalid(idx.Child("devicePath"), d.DevicePath, "must not already exist as a path in volumeMounts"))
 			}
 		}
-		switch v := p.volumes[d.Name]; {
+		switch v := p.volumes.named(d.Name); {
 		case v == nil:
 			errs = append(errs, field.NotFound(idx.Child("name"), d.Name))
 		case v.PersistentVolumeClaim == nil && v.Ephemeral == nil:

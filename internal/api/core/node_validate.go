@@ -4,10 +4,16 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
+)
+
+var (
+	taintsPath      = field.NewPath("metadata", "taints")
+	capacityPath    = statusPath.Child("capacity")
+	allocatablePath = statusPath.Child("allocatable")
+	podCIDRsPath    = specPath.Child("podCIDRs")
 )
 
 // defaultNode takes all there is as available where the node says nothing else.
@@ -26,36 +32,40 @@ func defaultNode(o *corev1.Node) {
 
 func validateNode(o *corev1.Node) field.ErrorList {
 	// compat: the path says metadata.
-	errs := validateTaints(o.Spec.Taints, field.NewPath("metadata", "taints"))
-	errs = append(errs, validateNodeResources(o)...)
-	for i, cidr := range o.Spec.PodCIDRs {
-		errs = append(errs, validation.IsValidCIDRForLegacyField(specPath.Child("podCIDRs").Index(i), cidr, true, nil)...)
-	}
+	errs := meta.Checked(taintsPath, func(at *field.Path) field.ErrorList { return validateTaints(o.Spec.Taints, at) })
+	errs = append(errs, validateAmounts(o.Status.Capacity, capacityPath)...)
+	errs = append(errs, validateAmounts(o.Status.Allocatable, allocatablePath)...)
+	errs = append(errs, meta.Checked(podCIDRsPath, func(at *field.Path) field.ErrorList {
+		var errs field.ErrorList
+		for i, cidr := range o.Spec.PodCIDRs {
+			errs = append(errs, meta.CIDR(meta.Index(at, i), cidr)...)
+		}
+		return errs
+	})...)
 	if c := o.Spec.PodCIDRs; len(errs) == 0 && len(c) > 1 {
 		if len(c) > 2 || strings.Contains(c[0], ":") == strings.Contains(c[1], ":") {
-			errs = append(errs, field.Invalid(specPath.Child("podCIDRs"), c, "may specify no more than one CIDR for each IP family"))
+			errs = append(errs, field.Invalid(podCIDRsPath, c, "may specify no more than one CIDR for each IP family"))
 		}
 	}
 	return errs
 }
 
-func validateNodeResources(o *corev1.Node) field.ErrorList {
-	var errs field.ErrorList
-	for name, q := range o.Status.Capacity {
-		errs = append(errs, validateQuantity(name, q, field.NewPath("status", "capacity", string(name)))...)
-	}
-	for name, q := range o.Status.Allocatable {
-		errs = append(errs, validateQuantity(name, q, field.NewPath("status", "allocatable", string(name)))...)
-	}
-	return errs
+func validateAmounts(list corev1.ResourceList, at *field.Path) field.ErrorList {
+	return meta.Checked(at, func(at *field.Path) field.ErrorList {
+		var errs field.ErrorList
+		for name, q := range list {
+			errs = append(errs, validateQuantity(name, q, meta.Child(at, string(name)))...)
+		}
+		return errs
+	})
 }
 
 func validateTaints(ts []corev1.Taint, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range ts {
 		t := &ts[i]
-		idx := at.Index(i)
-		errs = append(errs, meta.LabelName(t.Key, idx.Child("key"))...)
+		idx := meta.Index(at, i)
+		errs = append(errs, meta.LabelName(t.Key, meta.Child(idx, "key"))...)
 		if msgs := meta.LabelValue(t.Value); len(msgs) > 0 {
 			errs = append(errs, field.Invalid(idx.Child("value"), t.Value, strings.Join(msgs, ";")))
 		}

@@ -17,7 +17,7 @@ var PersistentVolumeClaim = api.Kind[corev1.PersistentVolumeClaim]{
 		o.Status.Phase = corev1.ClaimPending
 		prepareClaimSource(&o.Spec)
 	},
-	Validate:       func(o *corev1.PersistentVolumeClaim) field.ErrorList { return ValidateClaimSpec(&o.Spec, specPath) },
+	Validate:       func(o *corev1.PersistentVolumeClaim) field.ErrorList { return checkClaimSpec(&o.Spec) },
 	ValidateUpdate: validateClaimUpdate,
 	Warn:           warnClaim,
 	Columns: api.Columns[corev1.PersistentVolumeClaim]{

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -34,38 +33,43 @@ func ValidateClaimSpec(s *corev1.PersistentVolumeClaimSpec, at *field.Path) fiel
 		errs = append(errs, field.Required(at.Child("accessModes"), "at least 1 access mode is required"))
 	}
 	if s.Selector != nil {
-		errs = append(errs, meta.LabelSelector(s.Selector, at.Child("selector"))...)
+		errs = append(errs, meta.LabelSelector(s.Selector, meta.Child(at, "selector"))...)
 	}
-	errs = append(errs, validateAccessModes(s.AccessModes, at.Child("accessModes"))...)
+	errs = append(errs, validateAccessModes(s.AccessModes, meta.Child(at, "accessModes"))...)
 	if q, ok := s.Resources.Requests[corev1.ResourceStorage]; !ok {
 		errs = append(errs, field.Required(at.Child("resources").Key("storage"), ""))
 	} else if q.Sign() <= 0 {
 		errs = append(errs, field.Invalid(at.Child("resources").Key("storage"), q.String(), "must be greater than zero"))
 	} else {
-		errs = append(errs, validateQuantity(corev1.ResourceStorage, q, at.Child("resources").Key("storage"))...)
+		errs = append(errs, validateQuantity(corev1.ResourceStorage, q, meta.Key(meta.Child(at, "resources"), "storage"))...)
 	}
 	if s.StorageClassName != nil && *s.StorageClassName != "" {
-		errs = append(errs, meta.NameError(at.Child("storageClassName"), *s.StorageClassName, meta.DNSSubdomain)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "storageClassName"), *s.StorageClassName, meta.DNSSubdomain)...)
 	}
 	if s.VolumeMode != nil {
-		errs = append(errs, supported(at.Child("volumeMode"), *s.VolumeMode, volumeModes)...)
+		errs = append(errs, supported(meta.Child(at, "volumeMode"), *s.VolumeMode, volumeModes)...)
 	}
 	if d := s.DataSource; d != nil {
-		errs = append(errs, validateDataSource(d.APIGroup, d.Kind, d.Name, at.Child("dataSource"))...)
+		errs = append(errs, validateDataSource(d.APIGroup, d.Kind, d.Name, meta.Child(at, "dataSource"))...)
 	}
 	if d := s.DataSourceRef; d != nil {
-		errs = append(errs, validateDataSource(d.APIGroup, d.Kind, d.Name, at.Child("dataSourceRef"))...)
+		errs = append(errs, validateDataSource(d.APIGroup, d.Kind, d.Name, meta.Child(at, "dataSourceRef"))...)
 		if d.Namespace != nil && *d.Namespace != "" {
-			errs = append(errs, meta.NameError(at.Child("dataSourceRef", "namespace"), *d.Namespace, meta.DNSLabel)...)
+			errs = append(errs, meta.NameError(meta.Child(at, "dataSourceRef", "namespace"), *d.Namespace, meta.DNSLabel)...)
 		}
 	}
 	if d, r := s.DataSource, s.DataSourceRef; d != nil && r != nil && (d.Kind != r.Kind || d.Name != r.Name || !equalAt(d.APIGroup, r.APIGroup)) {
 		errs = append(errs, field.Invalid(at, struct{}{}, "must match dataSourceRef"))
 	}
 	if s.VolumeAttributesClassName != nil && *s.VolumeAttributesClassName != "" {
-		errs = append(errs, meta.NameError(at.Child("volumeAttributesClassName"), *s.VolumeAttributesClassName, meta.DNSSubdomain)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "volumeAttributesClassName"), *s.VolumeAttributesClassName, meta.DNSSubdomain)...)
 	}
 	return errs
+}
+
+// checkClaimSpec checks the spec of a claim of its own.
+func checkClaimSpec(s *corev1.PersistentVolumeClaimSpec) field.ErrorList {
+	return meta.Checked(specPath, func(at *field.Path) field.ErrorList { return ValidateClaimSpec(s, at) })
 }
 
 func validateDataSource(group *string, kind, name string, at *field.Path) field.ErrorList {
@@ -88,8 +92,8 @@ func validateDataSource(group *string, kind, name string, at *field.Path) field.
 
 // validateClaimTemplateMeta checks the metadata of a claim that is made with its pod: labels and annotations only.
 func validateClaimTemplateMeta(m *metav1.ObjectMeta, at *field.Path) field.ErrorList {
-	errs := validation.ValidateAnnotations(m.Annotations, at.Child("annotations"))
-	errs = append(errs, meta.Labels(m.Labels, at.Child("labels"))...)
+	errs := meta.Annotations(m.Annotations, meta.Child(at, "annotations"))
+	errs = append(errs, meta.Labels(m.Labels, meta.Child(at, "labels"))...)
 	rest := *m
 	rest.Labels, rest.Annotations = nil, nil
 	if rest.Name != "" || rest.GenerateName != "" || rest.Namespace != "" || rest.UID != "" || len(rest.OwnerReferences)+len(rest.Finalizers) > 0 {
@@ -100,7 +104,7 @@ func validateClaimTemplateMeta(m *metav1.ObjectMeta, at *field.Path) field.Error
 
 // validateClaimUpdate lets a claim be bound, grow and change its attributes class, and nothing else.
 func validateClaimUpdate(next, old *corev1.PersistentVolumeClaim) field.ErrorList {
-	errs := ValidateClaimSpec(&next.Spec, specPath)
+	errs := checkClaimSpec(&next.Spec)
 	was, is := old.Spec, next.Spec
 	if was.VolumeName == "" {
 		was.VolumeName = is.VolumeName

@@ -83,6 +83,9 @@ func validateNewGates(next, old *corev1.Pod) field.ErrorList {
 }
 
 func validateDeadline(next, old *int64) field.ErrorList {
+	if next == nil && old == nil {
+		return nil
+	}
 	at := specPath.Child("activeDeadlineSeconds")
 	switch {
 	case next == nil && old != nil:
@@ -160,24 +163,27 @@ func preparePodStatus(next, old *corev1.Pod) {
 }
 
 func validatePodStatusUpdate(next, old *corev1.Pod) field.ErrorList {
-	at := field.NewPath("status")
+	return meta.Checked(statusPath, func(at *field.Path) field.ErrorList { return validatePodStatus(next, old, at) })
+}
+
+func validatePodStatus(next, old *corev1.Pod, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	s := &next.Status
 	if s.NominatedNodeName != "" {
-		errs = append(errs, meta.NameError(at.Child("nominatedNodeName"), s.NominatedNodeName, meta.DNSSubdomain)...)
+		errs = append(errs, meta.NameError(meta.Child(at, "nominatedNodeName"), s.NominatedNodeName, meta.DNSSubdomain)...)
 	}
 	errs = append(errs, meta.NonNegative(s.ObservedGeneration, at, "observedGeneration")...)
 	if s.QOSClass != old.Status.QOSClass && old.Status.QOSClass != "" {
 		errs = append(errs, field.Invalid(at.Child("qosClass"), s.QOSClass, meta.FieldImmutable))
 	}
 	for i, ip := range s.PodIPs {
-		errs = append(errs, validation.IsValidIPForLegacyField(at.Child("podIPs").Index(i), ip.IP, true, nil)...)
+		errs = append(errs, meta.IP(meta.Index(meta.Child(at, "podIPs"), i), ip.IP)...)
 	}
 	for i, ip := range s.HostIPs {
-		errs = append(errs, validation.IsValidIPForLegacyField(at.Child("hostIPs").Index(i), ip.IP, true, nil)...)
+		errs = append(errs, meta.IP(meta.Index(meta.Child(at, "hostIPs"), i), ip.IP)...)
 	}
-	errs = append(errs, validateRevival(next, s.ContainerStatuses, old.Status.ContainerStatuses, at.Child("containerStatuses"))...)
-	return append(errs, validateRevival(next, s.InitContainerStatuses, old.Status.InitContainerStatuses, at.Child("initContainerStatuses"))...)
+	errs = append(errs, validateRevival(next, s.ContainerStatuses, old.Status.ContainerStatuses, meta.Child(at, "containerStatuses"))...)
+	return append(errs, validateRevival(next, s.InitContainerStatuses, old.Status.InitContainerStatuses, meta.Child(at, "initContainerStatuses"))...)
 }
 
 // validateRevival refuses that a container runs again which may not.

@@ -10,12 +10,12 @@ import (
 // projection checks the sources of one projected volume, whose paths must differ.
 type projection struct {
 	at    *field.Path
-	paths map[string]bool
+	paths seen
 	errs  field.ErrorList
 }
 
 func validateProjected(s *corev1.ProjectedVolumeSource, at *field.Path) field.ErrorList {
-	p := projection{at: at, paths: map[string]bool{}, errs: validateMode(s.DefaultMode, at, "defaultMode")}
+	p := projection{at: at, errs: validateMode(s.DefaultMode, at, "defaultMode")}
 	for i := range s.Sources {
 		p.source(&s.Sources[i], meta.Index(meta.Child(at, "sources"), i))
 	}
@@ -26,10 +26,9 @@ func (p *projection) claim(path, value string) {
 	if path == "" {
 		return
 	}
-	if p.paths[path] {
+	if p.paths.add(path) {
 		p.errs = append(p.errs, field.Invalid(p.at, value, "conflicting duplicate paths"))
 	}
-	p.paths[path] = true
 }
 
 func (p *projection) items(name string, items []corev1.KeyToPath, at *field.Path) {

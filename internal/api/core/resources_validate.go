@@ -23,6 +23,9 @@ func extendedResource(name corev1.ResourceName) bool {
 	if nativeResource(name) || strings.HasPrefix(string(name), corev1.DefaultResourceRequestsPrefix) {
 		return false
 	}
+	if len(name) < 200 && meta.QualifiedName(string(name)) == nil {
+		return true // with one more label in front it is as good
+	}
 	return meta.QualifiedName(corev1.DefaultResourceRequestsPrefix+string(name)) == nil
 }
 

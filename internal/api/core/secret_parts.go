@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -35,14 +34,18 @@ func prepareSecretUpdate(next, old *corev1.Secret) {
 	defaultSecret(next)
 }
 
+var dataPath = field.NewPath("data")
+
 const redacted = "<secret contents redacted>"
 
 func validateSecret(o *corev1.Secret) field.ErrorList {
 	var errs field.ErrorList
-	at := field.NewPath("data")
+	at := dataPath
 	size := 0
 	for k, v := range o.Data {
-		errs = append(errs, meta.NameError(at.Key(k), k, validation.IsConfigMapKey)...)
+		if msgs := meta.ConfigKey(k); msgs != nil {
+			errs = append(errs, meta.Invalids(at.Key(k), k, msgs)...)
+		}
 		size += len(v)
 	}
 	if size > corev1.MaxSecretSize {

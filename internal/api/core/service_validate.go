@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -31,7 +32,10 @@ func validateService(o *corev1.Service) field.ErrorList { return checkService(o,
 
 // checkService checks a Service. Node ports that are named twice in a new one are found by who gives them out.
 func checkService(o *corev1.Service, update bool) field.ErrorList {
-	s, at := &o.Spec, specPath
+	return meta.Checked(specPath, func(at *field.Path) field.ErrorList { return validateServiceSpec(&o.Spec, at, update) })
+}
+
+func validateServiceSpec(s *corev1.ServiceSpec, at *field.Path, update bool) field.ErrorList {
 	var errs field.ErrorList
 	if len(s.Ports) == 0 && !headless(s) && s.Type != corev1.ServiceTypeExternalName {
 		errs = append(errs, field.Required(at.Child("ports"), ""))
@@ -45,7 +49,7 @@ func checkService(o *corev1.Service, update bool) field.ErrorList {
 	}
 	for i, ip := range s.ExternalIPs {
 		idx := meta.Index(meta.Child(at, "externalIPs"), i)
-		if e := validation.IsValidIPForLegacyField(idx, ip, true, nil); len(e) > 0 {
+		if e := meta.IP(idx, ip); len(e) > 0 {
 			errs = append(errs, e...)
 		} else {
 			errs = append(errs, ValidateEndpointIP(ip, idx)...)
@@ -194,7 +198,7 @@ func validateClusterIPs(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
 			errs = append(errs, field.Invalid(path.Index(i), ip, "'None' must be the first and only value"))
 			good = false
 		case ip != corev1.ClusterIPNone:
-			if e := validation.IsValidIPForLegacyField(meta.Index(path, i), ip, true, nil); len(e) > 0 {
+			if e := meta.IP(meta.Index(path, i), ip); len(e) > 0 {
 				errs = append(errs, e...)
 				good = false
 			}
@@ -217,8 +221,8 @@ func validateClusterIPs(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
 }
 
 func isIPv6(s string) bool {
-	ip := net.ParseIP(s)
-	return ip != nil && ip.To4() == nil
+	a, err := netip.ParseAddr(s)
+	return err == nil && a.Zone() == "" && a.Is6() && !a.Is4In6()
 }
 
 func validateLoadBalancer(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
@@ -244,7 +248,7 @@ func validateLoadBalancer(s *corev1.ServiceSpec, at *field.Path) field.ErrorList
 			errs = append(errs, field.Forbidden(path, text))
 		}
 		for i, r := range s.LoadBalancerSourceRanges {
-			errs = append(errs, validation.IsValidCIDRForLegacyField(meta.Index(path, i), strings.TrimSpace(r), true, nil)...)
+			errs = append(errs, meta.CIDR(meta.Index(path, i), strings.TrimSpace(r))...)
 		}
 	}
 	return errs
@@ -300,21 +304,21 @@ func warnService(next, _ *corev1.Service) []string {
 	var warnings []string
 	s := &next.Spec
 	for i, ip := range s.ClusterIPs {
-		if ip != corev1.ClusterIPNone && net.ParseIP(ip) != nil {
-			warnings = append(warnings, validation.GetWarningsForIP(meta.Index(meta.Child(specPath, "clusterIPs"), i), ip)...)
+		if ip != corev1.ClusterIPNone && !meta.CanonicalIP(ip) && net.ParseIP(ip) != nil {
+			warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("clusterIPs").Index(i), ip)...)
 		}
 	}
 	if len(s.ExternalIPs) > 0 {
 		warnings = append(warnings, "spec.externalIPs is deprecated and may no longer be implemented in some clusters")
 	}
 	for i, ip := range s.ExternalIPs {
-		warnings = append(warnings, validation.GetWarningsForIP(meta.Index(meta.Child(specPath, "externalIPs"), i), ip)...)
+		warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("externalIPs").Index(i), ip)...)
 	}
 	if s.LoadBalancerIP != "" && net.ParseIP(s.LoadBalancerIP) != nil {
-		warnings = append(warnings, validation.GetWarningsForIP(meta.Child(specPath, "loadBalancerIP"), s.LoadBalancerIP)...)
+		warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("loadBalancerIP"), s.LoadBalancerIP)...)
 	}
 	for i, r := range s.LoadBalancerSourceRanges {
-		warnings = append(warnings, validation.GetWarningsForCIDR(meta.Index(meta.Child(specPath, "loadBalancerSourceRanges"), i), strings.TrimSpace(r))...)
+		warnings = append(warnings, validation.GetWarningsForCIDR(specPath.Child("loadBalancerSourceRanges").Index(i), strings.TrimSpace(r))...)
 	}
 	if s.Type == corev1.ServiceTypeExternalName && len(s.ExternalIPs) > 0 {
 		warnings = append(warnings, `spec.externalIPs is ignored when spec.type is "ExternalName"`)

@@ -15,7 +15,7 @@ import (
 // validateVolumes checks the volumes, and returns those that are fit to be mounted by name.
 func validateVolumes(vs []corev1.Volume, m *metav1.ObjectMeta, at *field.Path) (volumes, field.ErrorList) {
 	var errs field.ErrorList
-	good := make(volumes, len(vs))
+	good := volumes{all: vs}
 	for i := range vs {
 		v := &vs[i]
 		idx := meta.Index(at, i)
@@ -25,11 +25,13 @@ func validateVolumes(vs []corev1.Volume, m *metav1.ObjectMeta, at *field.Path) (
 		} else if msgs := meta.DNSLabel(v.Name); msgs != nil {
 			e = append(e, meta.Invalids(meta.Child(idx, "name"), v.Name, msgs)...)
 		}
-		if good[v.Name] != nil {
+		if good.before(v.Name, i) != nil {
 			e = append(e, field.Duplicate(idx.Child("name"), v.Name))
 		}
-		if len(e) == 0 {
-			good[v.Name] = v
+		if len(e) > 0 {
+			good.refuse(i)
+		} else {
+			good.admit(v)
 			if c := v.PersistentVolumeClaim; c != nil && m.Name != "" && createdClaim(vs, m.Name, c.ClaimName) {
 				errs = append(errs, field.Invalid(idx.Child("persistentVolumeClaim", "claimName"), c.ClaimName, "must not reference a PVC that gets created for an ephemeral volume"))
 			}
@@ -39,8 +41,48 @@ func validateVolumes(vs []corev1.Volume, m *metav1.ObjectMeta, at *field.Path) (
 	return good, errs
 }
 
-// volumes are the valid volumes of a pod by name.
-type volumes map[string]*corev1.Volume
+// volumes are the volumes of a pod, and which of them are valid.
+type volumes struct {
+	all     []corev1.Volume
+	refused []bool                    // by index; nil while all are valid
+	byName  map[string]*corev1.Volume // the valid ones where there are many
+}
+
+// manyVolumes are so many that they are not looked through for each mount.
+const manyVolumes = 16
+
+func (l *volumes) refuse(i int) {
+	if l.refused == nil {
+		l.refused = make([]bool, len(l.all))
+	}
+	l.refused[i] = true
+}
+
+func (l *volumes) admit(v *corev1.Volume) {
+	if len(l.all) <= manyVolumes {
+		return
+	}
+	if l.byName == nil {
+		l.byName = make(map[string]*corev1.Volume, len(l.all))
+	}
+	l.byName[v.Name] = v
+}
+
+// named returns the valid volume of the name.
+func (l *volumes) named(name string) *corev1.Volume { return l.before(name, len(l.all)) }
+
+// before returns the valid volume of the name among those before the i-th.
+func (l *volumes) before(name string, i int) *corev1.Volume {
+	if len(l.all) > manyVolumes {
+		return l.byName[name]
+	}
+	for j := range i {
+		if l.all[j].Name == name && (l.refused == nil || !l.refused[j]) {
+			return &l.all[j]
+		}
+	}
+	return nil
+}
 
 func createdClaim(vs []corev1.Volume, pod, claim string) bool {
 	for i := range vs {

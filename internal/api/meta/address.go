@@ -10,14 +10,14 @@ import (
 // IP checks an address in a field that has been there since before addresses had to
 // be written in one way only.
 func IP(path *field.Path, s string) field.ErrorList {
-	if address(s) {
+	if CanonicalIP(s) {
 		return nil
 	}
 	return validation.IsValidIPForLegacyField(path, s, true, nil)
 }
 
-// address tells whether s is an address in the form that all agree on.
-func address(s string) bool {
+// CanonicalIP tells whether s is an address, written as it should be.
+func CanonicalIP(s string) bool {
 	a, err := netip.ParseAddr(s)
 	if err != nil || a.Zone() != "" || a.Is4In6() {
 		return false

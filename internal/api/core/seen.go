@@ -1,0 +1,30 @@
+package core
+
+// seen is a set of texts, which costs nothing while there are few.
+type seen struct {
+	few  [8]string
+	n    int
+	many map[string]bool
+}
+
+// add notes the text, and tells whether it was there already.
+func (s *seen) add(text string) bool {
+	for i := range s.n {
+		if s.few[i] == text {
+			return true
+		}
+	}
+	if s.n < len(s.few) {
+		s.few[s.n] = text
+		s.n++
+		return false
+	}
+	if s.many[text] {
+		return true
+	}
+	if s.many == nil {
+		s.many = map[string]bool{}
+	}
+	s.many[text] = true
+	return false
+}
