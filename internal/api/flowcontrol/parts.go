@@ -2,7 +2,6 @@ package flowcontrol
 
 import (
 	"fmt"
-	"slices"
 
 	flowcontrolv1 "k8s.io/api/flowcontrol/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -44,63 +43,6 @@ func validateFlowSchema(o *flowcontrolv1.FlowSchema) field.ErrorList {
 	return errs
 }
 
-func validateRules(r *flowcontrolv1.PolicyRulesWithSubjects, at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if len(r.Subjects) == 0 {
-		errs = append(errs, field.Required(at.Child("subjects"), "subjects must contain at least one value"))
-	}
-	for i := range r.Subjects {
-		errs = append(errs, validateSubject(&r.Subjects[i], at.Child("subjects").Index(i))...)
-	}
-	if len(r.ResourceRules) == 0 && len(r.NonResourceRules) == 0 {
-		errs = append(errs, field.Required(at, "at least one of resourceRules and nonResourceRules has to be non-empty"))
-	}
-	star := func(at *field.Path, values []string, what string) {
-		if len(values) == 0 {
-			errs = append(errs, field.Required(at, what+" must contain at least one value"))
-		} else if len(values) > 1 && slices.Contains(values, "*") {
-			errs = append(errs, field.Invalid(at, values, "if '*' is present, must not specify other "+what))
-		}
-	}
-	for i, q := range r.ResourceRules {
-		idx := at.Child("resourceRules").Index(i)
-		star(idx.Child("verbs"), q.Verbs, "verbs")
-		star(idx.Child("apiGroups"), q.APIGroups, "api groups")
-		star(idx.Child("resources"), q.Resources, "resources")
-		if len(q.Namespaces) == 0 && !q.ClusterScope {
-			errs = append(errs, field.Required(idx.Child("namespaces"), "resource rules that are not cluster scoped must supply at least one namespace"))
-		}
-	}
-	for i, q := range r.NonResourceRules {
-		idx := at.Child("nonResourceRules").Index(i)
-		star(idx.Child("verbs"), q.Verbs, "verbs")
-		if len(q.NonResourceURLs) == 0 {
-			errs = append(errs, field.Required(idx.Child("nonResourceURLs"), "nonResourceURLs must contain at least one value"))
-		}
-	}
-	return errs
-}
-
-func validateSubject(s *flowcontrolv1.Subject, at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	part := func(kind flowcontrolv1.SubjectKind, name string, set bool) {
-		switch {
-		case s.Kind == kind && !set:
-			errs = append(errs, field.Required(at.Child(name), fmt.Sprintf("%s is required when subject kind is '%s'", name, kind)))
-		case s.Kind != kind && set:
-			errs = append(errs, field.Forbidden(at.Child(name), fmt.Sprintf("%s is forbidden when subject kind is not '%s'", name, kind)))
-		}
-	}
-	kinds := []flowcontrolv1.SubjectKind{flowcontrolv1.SubjectKindGroup, flowcontrolv1.SubjectKindServiceAccount, flowcontrolv1.SubjectKindUser}
-	if !slices.Contains(kinds, s.Kind) {
-		return field.ErrorList{field.NotSupported(at.Child("kind"), s.Kind, kinds)}
-	}
-	part(flowcontrolv1.SubjectKindServiceAccount, "serviceAccount", s.ServiceAccount != nil)
-	part(flowcontrolv1.SubjectKindUser, "user", s.User != nil)
-	part(flowcontrolv1.SubjectKindGroup, "group", s.Group != nil)
-	return errs
-}
-
 func defaultLevel(o *flowcontrolv1.PriorityLevelConfiguration) {
 	if l := o.Spec.Limited; l != nil {
 		meta.DefaultAt(&l.NominalConcurrencyShares, 30)
@@ -115,65 +57,6 @@ func defaultLevel(o *flowcontrolv1.PriorityLevelConfiguration) {
 		meta.DefaultAt(&e.NominalConcurrencyShares, 0)
 		meta.DefaultAt(&e.LendablePercent, 0)
 	}
-}
-
-func validateLevel(o *flowcontrolv1.PriorityLevelConfiguration) field.ErrorList {
-	s := &o.Spec
-	types := []flowcontrolv1.PriorityLevelEnablement{flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited}
-	switch {
-	case s.Type == "":
-		return field.ErrorList{field.Required(specPath.Child("type"), "")}
-	case !slices.Contains(types, s.Type):
-		return field.ErrorList{field.NotSupported(specPath.Child("type"), s.Type, types)}
-	case s.Type == flowcontrolv1.PriorityLevelEnablementExempt:
-		if s.Limited != nil {
-			return field.ErrorList{field.Forbidden(specPath.Child("limited"), "must be nil if the type is not Limited")}
-		}
-		return nil
-	}
-	if s.Exempt != nil {
-		return field.ErrorList{field.Forbidden(specPath.Child("exempt"), "must be nil if the type is Limited")}
-	}
-	if s.Limited == nil {
-		return field.ErrorList{field.Required(specPath.Child("limited"), "must not be empty when type is Limited")}
-	}
-	return validateLimited(s.Limited, specPath.Child("limited"))
-}
-
-func validateLimited(l *flowcontrolv1.LimitedPriorityLevelConfiguration, at *field.Path) field.ErrorList {
-	errs := meta.NonNegativeAt(l.NominalConcurrencyShares, at, "nominalConcurrencyShares")
-	if p := l.LendablePercent; p != nil && (*p < 0 || *p > 100) {
-		errs = append(errs, field.Invalid(at.Child("lendablePercent"), *p, "must be between 0 and 100, inclusive"))
-	}
-	errs = append(errs, meta.NonNegativeAt(l.BorrowingLimitPercent, at, "borrowingLimitPercent")...)
-	r := at.Child("limitResponse")
-	q := l.LimitResponse.Queuing
-	switch l.LimitResponse.Type {
-	case flowcontrolv1.LimitResponseTypeReject:
-		if q != nil {
-			errs = append(errs, field.Forbidden(r.Child("queuing"), "must be nil if limited.limitResponse.type is not Limited"))
-		}
-	case flowcontrolv1.LimitResponseTypeQueue:
-		if q == nil {
-			return append(errs, field.Required(r.Child("queuing"), "must not be empty if limited.limitResponse.type is Limited"))
-		}
-		for _, f := range []struct {
-			name string
-			n    int32
-		}{{"queueLengthLimit", q.QueueLengthLimit}, {"queues", q.Queues}, {"handSize", q.HandSize}} {
-			if f.n <= 0 {
-				errs = append(errs, field.Invalid(r.Child("queuing", f.name), f.n, "must be positive"))
-			}
-		}
-		if q.HandSize > q.Queues {
-			errs = append(errs, field.Invalid(r.Child("queuing", "handSize"), q.HandSize, fmt.Sprintf("should not be greater than queues (%d)", q.Queues)))
-		}
-	case "":
-		errs = append(errs, field.Required(r.Child("type"), ""))
-	default:
-		errs = append(errs, field.NotSupported(r.Child("type"), l.LimitResponse.Type, []flowcontrolv1.LimitResponseType{flowcontrolv1.LimitResponseTypeQueue, flowcontrolv1.LimitResponseTypeReject}))
-	}
-	return errs
 }
 
 func levelNumber(o *flowcontrolv1.PriorityLevelConfiguration, at func(*flowcontrolv1.QueuingConfiguration) int32) string {
