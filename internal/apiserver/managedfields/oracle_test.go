@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -27,6 +28,11 @@ func filler(seed int64) *randfill.Filler {
 		func(r *runtime.RawExtension, c randfill.Continue) {
 			r.Raw = []byte(fmt.Sprintf(`{"a":{"b":%d}}`, c.Intn(3)))
 		},
+		// Of these, one field or the other is set.
+		func(j *apiextensionsv1.JSON, c randfill.Continue) { j.Raw = []byte(fmt.Sprint(c.Intn(3))) },
+		func(o *apiextensionsv1.JSONSchemaPropsOrArray, c randfill.Continue) { c.Fill(&o.JSONSchemas) },
+		func(o *apiextensionsv1.JSONSchemaPropsOrBool, c randfill.Continue) { o.Allows = c.Bool() },
+		func(o *apiextensionsv1.JSONSchemaPropsOrStringArray, c randfill.Continue) { c.Fill(&o.Property) },
 		func(s *string, c randfill.Continue) { *s = []string{"", "a", "b", "c\"d", "é"}[c.Intn(5)] },
 		func(es *[]metav1.ManagedFieldsEntry, _ randfill.Continue) { *es = nil },
 		func(f *metav1.FieldsV1, c randfill.Continue) { f.Raw = []byte("{}") },
