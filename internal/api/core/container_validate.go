@@ -36,15 +36,13 @@ func (p *podChecks) containers(at *field.Path) field.ErrorList {
 		return field.ErrorList{field.Required(at, "")}
 	}
 	var errs field.ErrorList
+	var names seen
 	for i := range cs {
 		c := &cs[i]
 		idx := meta.Index(at, i)
 		errs = append(errs, p.container(c, idx)...)
-		for j := range i {
-			if cs[j].Name == c.Name {
-				errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
-				break
-			}
+		if names.add(c.Name) {
+			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
 		}
 		errs = append(errs, p.lifecycle(c, idx)...)
 	}

@@ -9,6 +9,7 @@ import (
 
 func (p *podChecks) mounts(c *corev1.Container, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	var paths seen
 	ms := c.VolumeMounts
 	for i := range ms {
 		m := &ms[i]
@@ -23,11 +24,8 @@ func (p *podChecks) mounts(c *corev1.Container, at *field.Path) field.ErrorList 
 		if m.MountPath == "" {
 			errs = append(errs, field.Required(idx.Child("mountPath"), ""))
 		}
-		for j := range i {
-			if ms[j].MountPath == m.MountPath {
-				errs = append(errs, field.Invalid(idx.Child("mountPath"), m.MountPath, "must be unique"))
-				break
-			}
+		if paths.add(m.MountPath) {
+			errs = append(errs, field.Invalid(idx.Child("mountPath"), m.MountPath, "must be unique"))
 		}
 		for j := range c.VolumeDevices {
 			if c.VolumeDevices[j].Name == m.Name {

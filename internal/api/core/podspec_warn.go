@@ -42,8 +42,16 @@ var deprecatedNodeLabels = map[string]string{
 	"beta.kubernetes.io/instance-type":         `deprecated since v1.17; use "node.kubernetes.io/instance-type" instead`,
 }
 
+// warnPodSpec makes paths only when there is something to tell (see meta.Checked).
 func warnPodSpec(s *corev1.PodSpec, at *field.Path) []string {
-	w := warnings{}
+	if len(podSpecWarnings(s, nil)) == 0 {
+		return nil
+	}
+	return podSpecWarnings(s, at)
+}
+
+func podSpecWarnings(s *corev1.PodSpec, at *field.Path) warnings {
+	var w warnings
 	for k := range s.NodeSelector {
 		if text, ok := deprecatedNodeLabels[k]; ok {
 			w.add(at.Child("nodeSelector").Key(k), text)
@@ -51,7 +59,7 @@ func warnPodSpec(s *corev1.PodSpec, at *field.Path) []string {
 	}
 	for i := range s.TopologySpreadConstraints {
 		c := &s.TopologySpreadConstraints[i]
-		idx := at.Child("topologySpreadConstraints").Index(i)
+		idx := meta.Index(meta.Child(at, "topologySpreadConstraints"), i)
 		if text, ok := deprecatedNodeLabels[c.TopologyKey]; ok {
 			w.add(idx.Child("topologyKey"), c.TopologyKey+" is "+text)
 		}
@@ -68,7 +76,7 @@ func warnPodSpec(s *corev1.PodSpec, at *field.Path) []string {
 		w.add(at.Child("terminationGracePeriodSeconds"), "must be >= 0; negative values are invalid and will be treated as 1")
 	}
 	for i := range s.Volumes {
-		w.volume(&s.Volumes[i], at.Child("volumes").Index(i))
+		w.volume(&s.Volumes[i], meta.Index(meta.Child(at, "volumes"), i))
 	}
 	for _, l := range []struct {
 		name string
@@ -86,12 +94,10 @@ type warnings []string
 func (w *warnings) add(at *field.Path, text string) { *w = append(*w, at.String()+": "+text) }
 
 func (w *warnings) container(c *corev1.Container, at *field.Path, list string, i int) {
-	for j := 1; j < len(c.Env); j++ {
-		for k := range j {
-			if c.Env[k].Name == c.Env[j].Name && !strings.Contains(c.Env[j].Value, "$("+c.Env[j].Name+")") {
-				w.add(at.Child(list).Index(i).Child("env").Index(j), fmt.Sprintf("hides previous definition of %q, which may be dropped when using apply", c.Env[j].Name))
-				break
-			}
+	var names seen
+	for j := range c.Env {
+		if e := &c.Env[j]; names.add(e.Name) && !strings.Contains(e.Value, "$("+e.Name+")") {
+			w.add(at.Child(list).Index(i).Child("env").Index(j), fmt.Sprintf("hides previous definition of %q, which may be dropped when using apply", e.Name))
 		}
 	}
 	for j := 1; j < len(c.Ports); j++ {
@@ -137,11 +143,11 @@ func (w *warnings) volume(v *corev1.Volume, at *field.Path) {
 		}
 	}
 	switch {
-	case v.Secret != nil:
+	case v.Secret != nil && len(v.Secret.Items) > 1:
 		w.overlaps(fmt.Sprintf("volume %q (Secret %q)", v.Name, v.Secret.SecretName), itemPaths(v.Secret.Items))
-	case v.ConfigMap != nil:
+	case v.ConfigMap != nil && len(v.ConfigMap.Items) > 1:
 		w.overlaps(fmt.Sprintf("volume %q (ConfigMap %q)", v.Name, v.ConfigMap.Name), itemPaths(v.ConfigMap.Items))
-	case v.DownwardAPI != nil:
+	case v.DownwardAPI != nil && len(v.DownwardAPI.Items) > 1:
 		var paths []string
 		for i := range v.DownwardAPI.Items {
 			paths = append(paths, v.DownwardAPI.Items[i].Path)

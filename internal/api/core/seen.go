@@ -2,7 +2,7 @@ package core
 
 // seen is a set of texts, which costs nothing while there are few.
 type seen struct {
-	few  [8]string
+	few  [16]string
 	n    int
 	many map[string]bool
 }

@@ -110,7 +110,8 @@ func Default[T comparable](at *T, value T) {
 // DefaultAt sets a pointer that the client left out.
 func DefaultAt[T any](at **T, value T) {
 	if *at == nil {
-		*at = &value
+		v := value // else the value were on the heap whether it is wanted or not
+		*at = &v
 	}
 }
 
