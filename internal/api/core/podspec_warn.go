@@ -143,16 +143,16 @@ func (w *warnings) volume(v *corev1.Volume, at *field.Path) {
 		}
 	}
 	switch {
-	case v.Secret != nil && len(v.Secret.Items) > 1:
-		w.overlaps(fmt.Sprintf("volume %q (Secret %q)", v.Name, v.Secret.SecretName), itemPaths(v.Secret.Items))
-	case v.ConfigMap != nil && len(v.ConfigMap.Items) > 1:
-		w.overlaps(fmt.Sprintf("volume %q (ConfigMap %q)", v.Name, v.ConfigMap.Name), itemPaths(v.ConfigMap.Items))
-	case v.DownwardAPI != nil && len(v.DownwardAPI.Items) > 1:
+	case v.Secret != nil:
+		w.overlaps(itemPaths(v.Secret.Items), "volume %q (Secret %q)", v.Name, v.Secret.SecretName)
+	case v.ConfigMap != nil:
+		w.overlaps(itemPaths(v.ConfigMap.Items), "volume %q (ConfigMap %q)", v.Name, v.ConfigMap.Name)
+	case v.DownwardAPI != nil:
 		var paths []string
 		for i := range v.DownwardAPI.Items {
 			paths = append(paths, v.DownwardAPI.Items[i].Path)
 		}
-		w.overlaps(fmt.Sprintf("volume %q (DownwardAPI)", v.Name), paths)
+		w.overlaps(paths, "volume %q (DownwardAPI)", v.Name)
 	case v.Projected != nil && len(v.Projected.Sources) == 0:
 		*w = append(*w, fmt.Sprintf("volume %q (Projected) has no sources provided", v.Name))
 	case v.Ephemeral != nil && v.Ephemeral.VolumeClaimTemplate != nil:
@@ -161,6 +161,9 @@ func (w *warnings) volume(v *corev1.Volume, at *field.Path) {
 }
 
 func itemPaths(items []corev1.KeyToPath) []string {
+	if len(items) < 2 {
+		return nil // nothing to lie over each other
+	}
 	var paths []string
 	for i := range items {
 		paths = append(paths, items[i].Path)
@@ -169,12 +172,21 @@ func itemPaths(items []corev1.KeyToPath) []string {
 }
 
 // overlaps tells of files that would be written twice, or below each other.
-func (w *warnings) overlaps(volume string, paths []string) {
+func (w *warnings) overlaps(paths []string, volume string, names ...string) {
 	for i, p := range paths {
 		for _, q := range paths[:i] {
-			if p == q || strings.HasPrefix(p, q+"/") || strings.HasPrefix(q, p+"/") {
-				*w = append(*w, fmt.Sprintf("%s: overlapping paths: %q with %q", volume, p, q))
+			if p == q || below(p, q) || below(q, p) {
+				args := make([]any, len(names))
+				for i := range names {
+					args[i] = names[i]
+				}
+				*w = append(*w, fmt.Sprintf(volume, args...)+fmt.Sprintf(": overlapping paths: %q with %q", p, q))
 			}
 		}
 	}
+}
+
+// below tells whether the path leads to what is in the folder.
+func below(path, folder string) bool {
+	return len(path) > len(folder) && path[len(folder)] == '/' && path[:len(folder)] == folder
 }
