@@ -1,10 +1,11 @@
 package certificates
 
 import (
-	"k8s.io/apimachinery/pkg/util/duration"
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -16,13 +17,15 @@ var CertificateSigningRequest = api.Kind[certificatesv1.CertificateSigningReques
 	Versions: requestVersions,
 	Status: api.StatusOf(func(o *certificatesv1.CertificateSigningRequest) *certificatesv1.CertificateSigningRequestStatus {
 		return &o.Status
-	}),
+	}).WithPrepare(stampConditions).WithValidate(validateRequestStatus),
 	Name: api.NameIsPathSegment,
 	Subresources: []api.Subresource{
 		{Name: "approval", Kind: certificatesv1.SchemeGroupVersion.WithKind("CertificateSigningRequest"), Verbs: []string{"get", "patch", "update"}, Validate: validateApproval},
 	},
-	Validate:       validateRequest,
-	ValidateUpdate: validateRequestUpdate,
+	Validate: validateRequest,
+	// What was asked for is for good: changes of it are dropped, not refused.
+	PrepareUpdate:  func(next, old *certificatesv1.CertificateSigningRequest) { next.Spec = old.Spec },
+	ValidateUpdate: func(_, _ *certificatesv1.CertificateSigningRequest) field.ErrorList { return nil },
 	Fields: map[string]func(*certificatesv1.CertificateSigningRequest) string{
 		"spec.signerName": func(o *certificatesv1.CertificateSigningRequest) string { return o.Spec.SignerName },
 	},

@@ -1,6 +1,7 @@
 package certificates
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -10,7 +11,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -97,7 +98,7 @@ func ValidateSignerName(name string, at *field.Path) field.ErrorList {
 }
 
 func validateConditions(next, old *certificatesv1.CertificateSigningRequest, approval bool) field.ErrorList {
-	at := field.NewPath("status", "conditions")
+	at := statusPath.Child("conditions")
 	var errs field.ErrorList
 	seen := map[certificatesv1.RequestConditionType]bool{}
 	for i, c := range next.Status.Conditions {
@@ -133,21 +134,64 @@ func validateConditions(next, old *certificatesv1.CertificateSigningRequest, app
 
 func validateRequestStatus(next, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
 	errs := validateConditions(next, old, false)
-	if len(old.Status.Certificate) > 0 && !slices.Equal(old.Status.Certificate, next.Status.Certificate) {
-		errs = append(errs, field.Forbidden(field.NewPath("status", "certificate"), "updates may not change certificate content"))
+	at, have := statusPath.Child("certificate"), next.Status.Certificate
+	if had := old.Status.Certificate; !bytes.Equal(have, had) {
+		if len(had) > 0 {
+			errs = append(errs, field.Forbidden(at, "updates may not modify existing certificate content"))
+		}
+		if err := parseCertificates(have); err != nil {
+			errs = append(errs, field.Invalid(at, have, err.Error()))
+		}
 	}
 	return errs
 }
 
-func validateApproval(next, old api.Object) field.ErrorList {
-	return validateConditions(next.(*certificatesv1.CertificateSigningRequest), old.(*certificatesv1.CertificateSigningRequest), true)
+// parseCertificates wants one certificate or more, and nothing that is none.
+func parseCertificates(data []byte) error {
+	if len(data) == 0 {
+		return nil
+	}
+	for n := 0; ; n++ {
+		block, rest := pem.Decode(data)
+		switch {
+		case block == nil && n == 0:
+			return errors.New("must contain at least one CERTIFICATE PEM block")
+		case block == nil:
+			return nil
+		case block.Type != "CERTIFICATE":
+			return fmt.Errorf("only CERTIFICATE PEM blocks are allowed, found %q", block.Type)
+		case len(block.Headers) > 0:
+			return errors.New("no PEM block headers are permitted")
+		}
+		if _, err := x509.ParseCertificate(block.Bytes); err != nil {
+			return err
+		}
+		data = rest
+	}
 }
 
-func validateRequestUpdate(next, old *certificatesv1.CertificateSigningRequest) field.ErrorList {
-	if !equality.Semantic.DeepEqual(next.Spec, old.Spec) {
-		return field.ErrorList{field.Invalid(specPath, meta.GoNames(next.Spec), meta.FieldImmutable)}
+// stampConditions notes when what is known of a request was said first, and when it changed.
+func stampConditions(next, old *certificatesv1.CertificateSigningRequest) {
+	now := metav1.Now()
+	next.Status.Conditions = slices.Clone(next.Status.Conditions)
+	for i := range next.Status.Conditions {
+		c := &next.Status.Conditions[i]
+		if c.LastUpdateTime.IsZero() {
+			c.LastUpdateTime = now
+		}
+		same := func(o certificatesv1.CertificateSigningRequestCondition) bool {
+			return o.Type == c.Type && o.Status == c.Status && !o.LastTransitionTime.IsZero()
+		}
+		if j := slices.IndexFunc(old.Status.Conditions, same); j >= 0 {
+			c.LastTransitionTime = old.Status.Conditions[j].LastTransitionTime
+		} else if c.LastTransitionTime.IsZero() {
+			c.LastTransitionTime = now
+		}
 	}
-	return nil
+}
+
+func validateApproval(next, old api.Object) field.ErrorList {
+	return validateConditions(next.(*certificatesv1.CertificateSigningRequest), old.(*certificatesv1.CertificateSigningRequest), true)
 }
 
 // conditionText is what was decided, and whether the certificate is there.
