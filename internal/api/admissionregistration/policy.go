@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/cel"
 	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
@@ -46,12 +47,25 @@ func validateMatch(m *admissionregistrationv1.MatchResources, at *field.Path, ru
 		errs = append(errs, field.Required(at.Child("resourceRules"), ""))
 	}
 	for i := range m.ResourceRules {
-		errs = append(errs, validateRule(&m.ResourceRules[i].RuleWithOperations, at.Child("resourceRules").Index(i))...)
+		errs = append(errs, validateNamedRule(&m.ResourceRules[i], at.Child("resourceRules").Index(i))...)
 	}
 	for i := range m.ExcludeResourceRules {
-		errs = append(errs, validateRule(&m.ExcludeResourceRules[i].RuleWithOperations, at.Child("excludeResourceRules").Index(i))...)
+		errs = append(errs, validateNamedRule(&m.ExcludeResourceRules[i], at.Child("excludeResourceRules").Index(i))...)
 	}
 	return errs
+}
+
+// validateNamedRule checks a rule that may be about some objects only.
+func validateNamedRule(r *admissionregistrationv1.NamedRuleWithOperations, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i, name := range r.ResourceNames {
+		idx := at.Child("resourceNames").Index(i)
+		errs = append(errs, meta.Invalids(idx, name, api.NameIsPathSegment(name, false))...)
+		if slices.Contains(r.ResourceNames[:i], name) {
+			errs = append(errs, field.Duplicate(idx, name))
+		}
+	}
+	return append(errs, validateRule(&r.RuleWithOperations, at)...)
 }
 
 func validateParamKind(k *admissionregistrationv1.ParamKind, at *field.Path) field.ErrorList {
@@ -89,7 +103,7 @@ func validateParamRef(r *admissionregistrationv1.ParamRef, at *field.Path) field
 	if r == nil {
 		return nil
 	}
-	var errs field.ErrorList
+	errs := meta.Invalids(at.Child("name"), r.Name, api.NameIsPathSegment(r.Name, false))
 	if r.Name != "" && r.Selector != nil {
 		errs = append(errs, field.Forbidden(at.Child("name"), "name and selector are mutually exclusive"), field.Forbidden(at.Child("selector"), "name and selector are mutually exclusive"))
 	}
