@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/validation"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/rand"
@@ -21,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 	"github.com/skiff-k8s/skiff/internal/apiserver/admission"
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/store"
@@ -221,7 +221,7 @@ func (s *Server) admit(ctx context.Context, a *admission.Attributes) ([]store.Co
 
 func (s *Server) validateCreate(t target, o api.Object) error {
 	r := t.res
-	errs := validation.ValidateObjectMetaAccessor(o, r.Namespaced, validation.ValidateNameFunc(r.Name), field.NewPath("metadata"))
+	errs := meta.Metadata(o, r.Namespaced, r.Name, field.NewPath("metadata"))
 	if r.Validate != nil {
 		errs = append(errs, r.Validate(o)...)
 	}
@@ -422,7 +422,7 @@ func (s *Server) validateUpdate(t target, next, old api.Object) error {
 	r := t.res
 	var errs field.ErrorList
 	if t.sub != "status" || !sameMetadata(next, old) {
-		errs = validation.ValidateObjectMetaAccessorUpdate(next, old, field.NewPath("metadata"))
+		errs = meta.MetadataUpdate(next, old, field.NewPath("metadata"))
 	}
 	switch {
 	case t.sub == "status":
