@@ -1,4 +1,10 @@
 // Package core holds the kinds of the core group (v1): one row and one file per kind.
+//
+// Checks of what is written often (pods, templates, services, nodes, claims,
+// endpoints, statuses) run twice where something is wrong: first without paths,
+// which costs no allocation, then with them (meta.Checked). They make paths that
+// they hand on with meta.Child, Index and Key, so that there are none below none;
+// the path of an error itself may be made in any way.
 package core
 
 import "github.com/skiff-k8s/skiff/internal/api"

@@ -2,7 +2,8 @@
 // objects: names, labels, selectors, quantities, addresses. The checks return
 // field errors with Kubernetes' texts. What is right is recognised by a scan of
 // the bytes; only what is wrong pays for the regular expressions of apimachinery,
-// which word the message. Read name.go first.
+// which word the message. Paths are made for errors only (path.go). Parts of objects
+// are compared by Equal. Read name.go first.
 package meta
 
 import (
