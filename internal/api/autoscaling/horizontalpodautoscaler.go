@@ -16,8 +16,8 @@ var HorizontalPodAutoscaler = api.Kind[autoscalingv2.HorizontalPodAutoscaler]{
 		return &o.Status
 	}),
 	Default:        defaultAutoscaler,
-	Validate:       validateAutoscaler,
-	ValidateUpdate: func(next, _ *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList { return validateAutoscaler(next) },
+	Validate:       func(o *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList { return validateAutoscaler(o, nil) },
+	ValidateUpdate: validateAutoscaler,
 	Columns: api.Columns[autoscalingv2.HorizontalPodAutoscaler]{
 		api.NameColumn[autoscalingv2.HorizontalPodAutoscaler](),
 		api.Text("Reference", "scaleTargetRef points to the target resource to scale.", func(o *autoscalingv2.HorizontalPodAutoscaler) any {

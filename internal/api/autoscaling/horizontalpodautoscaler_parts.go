@@ -8,6 +8,7 @@ import (
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -47,7 +48,7 @@ func defaultRules(r *autoscalingv2.HPAScalingRules, sel autoscalingv2.ScalingPol
 	}
 }
 
-func validateAutoscaler(o *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
+func validateAutoscaler(o, old *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
 	s := &o.Spec
 	var errs field.ErrorList
 	if s.MinReplicas != nil && *s.MinReplicas < 1 {
@@ -61,13 +62,27 @@ func validateAutoscaler(o *autoscalingv2.HorizontalPodAutoscaler) field.ErrorLis
 	if s.MinReplicas != nil && s.MaxReplicas < *s.MinReplicas {
 		errs = append(errs, field.Invalid(specPath.Child("maxReplicas"), s.MaxReplicas, "must be greater than or equal to `minReplicas`"))
 	}
-	errs = append(errs, validateReference(&s.ScaleTargetRef, specPath.Child("scaleTargetRef"))...)
+	var was *autoscalingv2.CrossVersionObjectReference
+	if old != nil {
+		was = &old.Spec.ScaleTargetRef
+	}
+	errs = append(errs, validateScaleTarget(&s.ScaleTargetRef, was, specPath.Child("scaleTargetRef"))...)
 	for i := range s.Metrics {
 		errs = append(errs, validateMetric(&s.Metrics[i], specPath.Child("metrics").Index(i))...)
 	}
 	if b := s.Behavior; b != nil {
 		errs = append(errs, validateScaling(b.ScaleUp, specPath.Child("behavior", "scaleUp"))...)
 		errs = append(errs, validateScaling(b.ScaleDown, specPath.Child("behavior", "scaleDown"))...)
+	}
+	return errs
+}
+
+// validateScaleTarget checks what is scaled. One that was there before may still name no API group, as was once allowed.
+func validateScaleTarget(r, old *autoscalingv2.CrossVersionObjectReference, at *field.Path) field.ErrorList {
+	errs := validateReference(r, at)
+	grouped := r.Kind == "ReplicationController" || old != nil && *old == *r
+	if gv, err := schema.ParseGroupVersion(r.APIVersion); err == nil && gv.Group == "" && !grouped {
+		errs = append(errs, field.Invalid(at.Child("apiVersion"), r.APIVersion, "apiVersion must specify API group"))
 	}
 	return errs
 }
@@ -81,8 +96,8 @@ func validateReference(r *autoscalingv2.CrossVersionObjectReference, at *field.P
 			errs = append(errs, meta.Invalids(at.Child(f.name), f.value, api.NameIsPathSegment(f.value, false))...)
 		}
 	}
-	if r.APIVersion == "" && r.Kind != "ReplicationController" {
-		errs = append(errs, field.Invalid(at.Child("apiVersion"), r.APIVersion, "apiVersion must specify API group"))
+	if _, err := schema.ParseGroupVersion(r.APIVersion); err != nil {
+		errs = append(errs, field.Invalid(at.Child("apiVersion"), r.APIVersion, err.Error()))
 	}
 	return errs
 }
