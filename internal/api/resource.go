@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -66,6 +67,7 @@ type Resource struct {
 // served version has a row of its own; all of them show the same stored objects.
 type Custom struct {
 	Definition string               // the name of the CustomResourceDefinition
+	UID        types.UID            // of the CustomResourceDefinition
 	Main       *Resource            // the row of the version that is stored
 	Versions   map[string]*Resource // the rows of all versions
 	Stored     bool                 // this is the stored one
@@ -79,6 +81,8 @@ type Custom struct {
 	Prune func(Object) error
 	// Convert is an object in another version of the kind. The object may be used up.
 	Convert func(o Object, version string) (Object, error)
+	// ConvertAll is Convert for objects that are all of one version, for the price of one; nil: one costs nothing.
+	ConvertAll func(o []Object, version string) ([]Object, error)
 	// Remote conversions ask somebody outside, and take their time.
 	Remote bool
 	// Loose kinds keep what the schema does not know (preserveUnknownFields of old definitions).

@@ -165,7 +165,7 @@ func (s *Server) removed(ctx context.Context, t target, cur *entry, last api.Obj
 	if last != nil {
 		var err error
 		if e, err = newEntry(t.res, cur.key, last); err != nil {
-			return nil, apierrors.NewInternalError(err)
+			return nil, unwritable(err)
 		}
 		e.publish(cur.rev)
 	}

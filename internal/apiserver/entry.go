@@ -3,7 +3,6 @@ package apiserver
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"strconv"
 	"sync/atomic"
@@ -12,7 +11,6 @@ import (
 	"weak"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	kjson "sigs.k8s.io/json"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -30,6 +28,9 @@ type entry struct {
 	value  []byte
 	raw    []byte
 	suffix []byte
+
+	// from is the version of the stored form, where somebody outside must be asked to convert it.
+	from string
 
 	labels labelPairs
 	fields []unique.Handle[string]
@@ -54,12 +55,20 @@ func newEntry(r *api.Resource, key string, o api.Object) (*entry, error) {
 	var err error
 	if m, ok := any(o).(protoMessage); ok && r.Type != nil {
 		e.value, e.raw, err = envelope(r.GVK, m)
-	} else {
-		e.value, err = customValue(r, o)
+	} else if e.value, err = customValue(r, o); err == nil && r.Custom != nil && !r.Custom.Stored {
+		// What is answered is what is read later: what conversions lose is lost at once. And
+		// nothing is written that could not be read in the version of the writer.
+		if r.Custom.Remote {
+			e.from = r.Custom.Main.GVK.Version
+		}
+		o, _, err = e.decode()
+	}
+	if err != nil {
+		return nil, err
 	}
 	e.describe(o)
 	e.keep(o)
-	return e, err
+	return e, nil
 }
 
 // publish gives the entry its revision, just before others can see it.
@@ -75,13 +84,16 @@ func (e *entry) publish(rev int64) {
 func readEntry(r *api.Resource, key string, value []byte, rev int64) (*entry, error) {
 	e := &entry{res: r, key: key, value: value, rev: rev, suffix: versionField(rev)}
 	if r.Custom != nil && r.Custom.Remote {
-		// Whoever wants the object has it converted, not the feed. Versions have their labels in common.
-		o := r.New()
-		if err := kjson.UnmarshalCaseSensitivePreserveInts(value, o); err != nil {
-			return nil, fmt.Errorf("decode %s: %w", r.GVR.Resource, err)
+		// Whoever wants the object has it converted, not the feed.
+		o, err := storedObject(r, value)
+		if err != nil {
+			return nil, err
 		}
-		e.describe(o)
-		return e, nil
+		if version := o.GroupVersionKind().Version; version != r.GVK.Version {
+			e.from = version
+			e.describe(o)
+			return e, nil
+		}
 	}
 	o, raw, err := e.decode()
 	if err != nil {
@@ -100,6 +112,9 @@ func customValue(r *api.Resource, o api.Object) ([]byte, error) {
 		if o, err = r.Custom.Convert(o.DeepCopyObject().(api.Object), r.Custom.Main.GVK.Version); err != nil {
 			return nil, err
 		}
+		if err := r.Custom.Main.Custom.Prune(o); err != nil {
+			return nil, err
+		}
 		o.SetResourceVersion("")
 	}
 	return json.Marshal(o)
@@ -107,7 +122,13 @@ func customValue(r *api.Resource, o api.Object) ([]byte, error) {
 
 // at is the entry under another revision: a state that was last seen then.
 func (e *entry) at(rev int64) *entry {
-	return &entry{res: e.res, key: e.key, rev: rev, value: e.value, raw: e.raw, suffix: versionField(rev), labels: e.labels, fields: e.fields, terms: e.terms}
+	at := &entry{res: e.res, key: e.key, rev: rev, value: e.value, raw: e.raw, suffix: versionField(rev), from: e.from, labels: e.labels, fields: e.fields, terms: e.terms}
+	if had := e.alive(); e.from != "" && had != nil {
+		o := had.DeepCopyObject().(api.Object)
+		o.SetResourceVersion(strconv.FormatInt(rev, 10))
+		at.keep(o)
+	}
+	return at
 }
 
 // object is the decoded object: shared, not to be changed. It is the same one as long as
@@ -115,6 +136,12 @@ func (e *entry) at(rev int64) *entry {
 func (e *entry) object() api.Object {
 	if o := e.alive(); o != nil {
 		return o
+	}
+	if e.from != "" {
+		if err := convertEntries([]*entry{e}); err != nil {
+			panic(&unconverted{err})
+		}
+		return e.alive()
 	}
 	o, _, err := e.decode()
 	if err != nil {
@@ -174,7 +201,7 @@ func (e *entry) alive() api.Object {
 func (e *entry) keep(o api.Object) api.Object {
 	d := &decoded{}
 	// The type is known, so the pointer alone leads back to the object.
-	if u, ok := o.(*unstructured.Unstructured); ok && e.res.Type == nil && !e.res.Custom.Remote {
+	if u, ok := o.(*unstructured.Unstructured); ok && e.res.Type == nil && e.from == "" {
 		d.weak = weak.Make((*byte)(unsafe.Pointer(u)))
 	} else if t := reflect.TypeOf(o); e.res.Type != nil && t.Kind() == reflect.Pointer && t.Elem() == e.res.Type {
 		d.weak = weak.Make((*byte)(reflect.ValueOf(o).UnsafePointer()))

@@ -31,16 +31,23 @@ func (w *watcher) readPast(ctx context.Context) ([]told, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []told
+	var changes []*change
 	for _, b := range batches {
 		for i := range b.Events {
 			ch, err := f.past(w.c.res, b.Revision, &b.Events[i])
 			if err != nil {
 				return nil, err
 			}
-			if t, ok := w.tell(ch); ok {
-				out = append(out, t)
-			}
+			changes = append(changes, ch)
+		}
+	}
+	if err := convertEntries(w.strangers(changes)); err != nil {
+		return nil, err
+	}
+	var out []told
+	for _, ch := range changes {
+		if t, ok := w.tell(ch); ok {
+			out = append(out, t)
 		}
 	}
 	w.after = seen
@@ -144,11 +151,18 @@ func (s *Server) listAt(ctx context.Context, r *api.Resource, o listOptions, fro
 		case err != nil:
 			return nil, s.storeError(err)
 		}
+		entries := make([]*entry, len(pg.KVs))
 		for i := range pg.KVs {
-			e, err := s.feed.entry(r, pg.KVs[i])
-			if err != nil {
+			if entries[i], err = s.feed.entry(r, pg.KVs[i]); err != nil {
 				return nil, apierrors.NewInternalError(err)
 			}
+		}
+		if o.sel.shown && o.sel.picky() {
+			if err := convertEntries(entries); err != nil {
+				return nil, err
+			}
+		}
+		for i, e := range entries {
 			if !o.sel.matches(e) {
 				continue
 			}

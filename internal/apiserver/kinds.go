@@ -190,7 +190,7 @@ func (m *made) of(crd *apiextensionsv1.CustomResourceDefinition) bool {
 // the stored form is kept.
 func (s *Server) make(crd *apiextensionsv1.CustomResourceDefinition, e *entry) *made {
 	m := &made{uid: crd.UID, generation: crd.Generation, names: crd.Status.AcceptedNames}
-	convert := s.converter(crd)
+	one, many := s.converters(crd)
 	rows := custom.Rows(crd, func() *apiextensionsv1.CustomResourceDefinition {
 		return e.object().(*apiextensionsv1.CustomResourceDefinition)
 	})
@@ -206,7 +206,8 @@ func (s *Server) make(crd *apiextensionsv1.CustomResourceDefinition, e *entry) *
 	}
 	for _, r := range rows {
 		r.Custom.Versions = versions
-		r.Custom.Main, r.Custom.Convert, r.Custom.Remote = m.main, convert, crd.Spec.Conversion != nil && crd.Spec.Conversion.Strategy == apiextensionsv1.WebhookConverter
+		r.Custom.UID, r.Custom.Main = crd.UID, m.main
+		r.Custom.Convert, r.Custom.ConvertAll, r.Custom.Remote = one, many, many != nil
 	}
 	return m
 }

@@ -66,6 +66,7 @@ func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptio
 		o.sel.fields = byName
 	}
 	o.sel = newSelector(r, ns, o.sel.labels, o.sel.fields)
+	o.sel.shown = r.Custom != nil && r.Custom.Remote
 	if v := q.Get("limit"); v != "" {
 		if o.limit, err = strconv.Atoi(v); err != nil || o.limit < 0 {
 			return o, bad("limit", fmt.Errorf("%q is not a number of objects", v))
@@ -265,9 +266,19 @@ func (s *Server) listCached(_ context.Context, r *api.Resource, o listOptions, f
 	p := &page{rev: s.feed.applied.Load()}
 	c := s.cache(r)
 	if c == nil {
-		return nil, apierrors.NewMethodNotSupported(r.GroupResource(), "list")
+		return nil, pathNotFound()
 	}
 	tree := c.snapshot()
+	if o.sel.shown && o.sel.picky() {
+		var all []*entry
+		scan(tree, &o.sel, from, func(e *entry) bool {
+			all = append(all, e)
+			return true
+		})
+		if err := convertEntries(all); err != nil {
+			return nil, err
+		}
+	}
 	var left int64
 	scan(tree, &o.sel, from, func(e *entry) bool {
 		if !o.sel.matches(e) {
@@ -311,6 +322,9 @@ func (s *Server) serveList(w http.ResponseWriter, r *http.Request, x *exchange, 
 
 // writePage answers with a list in the form that was negotiated.
 func (s *Server) writePage(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource, p *page) error {
+	if err := convertEntries(p.entries); err != nil {
+		return err // before the answer begins
+	}
 	meta := metav1.ListMeta{Continue: p.cont, RemainingItemCount: p.left}
 	if p.rev > 0 {
 		meta.ResourceVersion = revText(p.rev)

@@ -58,7 +58,7 @@ func (l local) Get(_ context.Context, r *api.Resource, ns, name string) (o api.O
 	if e == nil {
 		return nil, apierrors.NewNotFound(r.GroupResource(), name)
 	}
-	return e.object(), nil
+	return e.asStored(), nil
 }
 
 func (l local) List(_ context.Context, r *api.Resource, ns string, sel client.Selector) (out []api.Object, rev int64, err error) {
@@ -71,7 +71,7 @@ func (l local) List(_ context.Context, r *api.Resource, ns string, sel client.Se
 	s := newSelector(r, ns, sel.Labels, sel.Fields)
 	scan(c.snapshot(), &s, "", func(e *entry) bool {
 		if s.matches(e) {
-			out = append(out, e.object())
+			out = append(out, e.asStored())
 		}
 		return true
 	})
@@ -90,16 +90,24 @@ func (l local) ByIndex(ctx context.Context, r *api.Resource, index, value string
 	es := c.byIndex(ctx, index, value)
 	out = make([]api.Object, len(es))
 	for i, e := range es {
-		out[i] = e.object()
+		out[i] = e.asStored()
 	}
 	return out, nil
 }
 
-func (l local) Create(ctx context.Context, r *api.Resource, o api.Object) (api.Object, error) {
+func (l local) Create(ctx context.Context, r *api.Resource, o api.Object) (_ api.Object, err error) {
+	defer recoverUnconverted(&err)
 	return object(l.s.create(ctx, l.target(r, "", o.GetNamespace(), o.GetName()), o))
 }
 
-func (l local) Update(ctx context.Context, r *api.Resource, o api.Object, sub string) (api.Object, error) {
+func (l local) Update(ctx context.Context, r *api.Resource, o api.Object, sub string) (_ api.Object, err error) {
+	defer recoverUnconverted(&err)
+	if r.Custom != nil && r.Custom.Remote && o.GetObjectKind().GroupVersionKind().Version != r.GVK.Version {
+		// It was read as it is stored.
+		if o, err = r.Custom.Convert(o, r.GVK.Version); err != nil {
+			return nil, err
+		}
+	}
 	first := true
 	return object(l.s.update(ctx, l.target(r, sub, o.GetNamespace(), o.GetName()), "", func(api.Object) (api.Object, error) {
 		if first {
@@ -110,7 +118,8 @@ func (l local) Update(ctx context.Context, r *api.Resource, o api.Object, sub st
 	}))
 }
 
-func (l local) Patch(ctx context.Context, r *api.Resource, ns, name string, pt types.PatchType, data []byte, sub string) (api.Object, error) {
+func (l local) Patch(ctx context.Context, r *api.Resource, ns, name string, pt types.PatchType, data []byte, sub string) (_ api.Object, err error) {
+	defer recoverUnconverted(&err)
 	t := l.target(r, sub, ns, name)
 	if pt == types.ApplyPatchType {
 		e, _, err := l.s.apply(ctx, t, data, true, ignoreFields)
@@ -119,8 +128,9 @@ func (l local) Patch(ctx context.Context, r *api.Resource, ns, name string, pt t
 	return object(l.s.patch(ctx, t, pt, data, ignoreFields))
 }
 
-func (l local) Delete(ctx context.Context, r *api.Resource, ns, name string, o metav1.DeleteOptions) error {
-	_, _, err := l.s.remove(ctx, l.target(r, "", ns, name), o)
+func (l local) Delete(ctx context.Context, r *api.Resource, ns, name string, o metav1.DeleteOptions) (err error) {
+	defer recoverUnconverted(&err)
+	_, _, err = l.s.remove(ctx, l.target(r, "", ns, name), o)
 	return err
 }
 
@@ -208,7 +218,7 @@ func (l local) Watch(ctx context.Context, r *api.Resource, ns string, sel client
 	entries, w := c.watchAll(s)
 	first := make([]client.Event, 0, len(entries)+1)
 	for _, e := range entries {
-		first = append(first, client.Event{Type: watch.Added, Object: e.object(), Rev: e.rev})
+		first = append(first, client.Event{Type: watch.Added, Object: e.asStored(), Rev: e.rev})
 	}
 	return &localWatch{w: w, first: append(first, client.Event{Type: watch.Bookmark, Rev: rev})}, nil
 }
@@ -238,9 +248,9 @@ func (w *localWatch) Next(ctx context.Context) (out []client.Event, err error) {
 	}
 	w.buf = w.buf[:0]
 	for _, t := range ts {
-		ev := client.Event{Type: t.kind, Object: t.e.object(), Rev: t.ch.rev}
+		ev := client.Event{Type: t.kind, Object: t.e.asStored(), Rev: t.ch.rev}
 		if t.ch.old != nil {
-			ev.Old = t.ch.old.object()
+			ev.Old = t.ch.old.asStored()
 		}
 		w.buf = append(w.buf, ev)
 	}

@@ -3,9 +3,14 @@ package apiserver
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // pump sends what happens to watchers whose clients can take it at once. One goroutine
@@ -90,14 +95,7 @@ func (st *stream) push(wt *watcher) bool {
 		wt.poke() // it finds the same
 		return false
 	}
-	for _, ch := range changes {
-		if ch.rev <= wt.from {
-			continue
-		}
-		if t, ok := wt.tell(ch); ok && st.failed == nil {
-			st.failed = st.event(t.kind, t.e)
-		}
-	}
+	st.gather(wt, changes)
 	switch {
 	case st.failed == nil && len(st.buf) == 0:
 		return false
@@ -107,6 +105,24 @@ func (st *stream) push(wt *watcher) bool {
 	}
 	wt.poke()
 	return false
+}
+
+// gather encodes what a watcher is told. Who runs into something here is one client; the pump serves them all.
+func (st *stream) gather(wt *watcher, changes []*change) {
+	defer func() {
+		if p := recover(); p != nil {
+			st.s.Log.Error("watch panicked", "path", st.x.path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			st.failed = apierrors.NewInternalError(errors.New("this watch caused the server to panic"))
+		}
+	}()
+	for _, ch := range changes {
+		if ch.rev <= wt.from {
+			continue
+		}
+		if t, ok := wt.tell(ch); ok && st.failed == nil {
+			st.failed = st.event(t.kind, t.e)
+		}
+	}
 }
 
 // pusherOf is the response as a pusher, if it is one: nothing stands between it and the client.

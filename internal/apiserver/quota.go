@@ -127,7 +127,7 @@ func (s *Server) objectsIn(ns string) func(*api.Resource) ([]api.Object, error) 
 	return func(r *api.Resource) ([]api.Object, error) {
 		var out []api.Object
 		scan(s.cache(r).snapshot(), &selector{prefix: r.Prefix(ns)}, "", func(e *entry) bool {
-			out = append(out, e.object())
+			out = append(out, e.asStored())
 			return true
 		})
 		return out, nil

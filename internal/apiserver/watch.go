@@ -31,7 +31,7 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	c := s.cache(res)
 	if c == nil {
-		return apierrors.NewMethodNotSupported(res.GroupResource(), "watch")
+		return pathNotFound() // it was there a moment ago
 	}
 	if o.timeout == 0 {
 		o.timeout = 30*time.Minute + rand.N(30*time.Minute)
@@ -58,7 +58,8 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange,
 
 // beginWatch finds where a watch begins, and sends what comes before: what is there
 // now as ADDED, unless the client asks for what happens after a revision.
-func (s *Server) beginWatch(ctx context.Context, st *stream, c *cache, o *listOptions) (*watcher, error) {
+func (s *Server) beginWatch(ctx context.Context, st *stream, c *cache, o *listOptions) (_ *watcher, err error) {
+	defer recoverUnconverted(&err)
 	all := o.rev <= 0
 	if o.sendInitial != nil {
 		all = *o.sendInitial
@@ -69,21 +70,27 @@ func (s *Server) beginWatch(ctx context.Context, st *stream, c *cache, o *listOp
 		}
 		return c.watchFrom(o.sel, o.rev)
 	}
-	if err := s.await(ctx, o.rev); err != nil {
+	if err = s.await(ctx, o.rev); err != nil {
 		return nil, err
 	}
 	// The revision first: what it names is then certainly in what is sent.
 	rev := s.feed.applied.Load()
 	initial, wt := c.watchAll(o.sel)
+	defer func() {
+		if err != nil {
+			wt.close()
+		}
+	}()
+	if initial, err = o.sel.show(initial); err != nil {
+		return nil, err
+	}
 	for _, e := range initial {
 		if err := st.event(watch.Added, e); err != nil {
-			wt.close()
 			return nil, err
 		}
 	}
 	if o.sendInitial != nil && o.bookmarks {
 		if err := st.bookmark(rev, true); err != nil {
-			wt.close()
 			return nil, err
 		}
 	}
@@ -156,7 +163,7 @@ func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
 	for why := woken; ; {
 		// The revision first: all of it is told when nothing is left.
 		rev := st.s.feed.applied.Load()
-		if !st.tell(ctx, wt) {
+		if !st.tell(ctx, wt, bookmarks) {
 			return
 		}
 		if (why == ticked || why == ended) && bookmarks && (st.bookmark(max(rev, wt.from), false) != nil || st.send() != nil) || why == ended {
@@ -191,7 +198,7 @@ const (
 )
 
 // tell sends what there is to tell. Without end, it tells whether to go on.
-func (st *stream) tell(ctx context.Context, wt *watcher) bool {
+func (st *stream) tell(ctx context.Context, wt *watcher, bookmarks bool) bool {
 	for {
 		if st.failed != nil {
 			st.fail(st.failed)
@@ -207,6 +214,7 @@ func (st *stream) tell(ctx context.Context, wt *watcher) bool {
 		}
 		for _, t := range events {
 			if err := st.event(t.kind, t.e); err != nil {
+				st.fail(err)
 				return false
 			}
 		}
@@ -218,11 +226,14 @@ func (st *stream) tell(ctx context.Context, wt *watcher) bool {
 		}
 		select {
 		case <-st.end.C: // a busy watch ends as well
-			return false
 		case <-st.s.drain.c:
-			return false
 		default:
+			continue
 		}
+		if bookmarks && st.bookmark(max(wt.after, wt.from), false) == nil {
+			st.send()
+		}
+		return false
 	}
 }
 
@@ -244,7 +255,8 @@ func (st *stream) send() error {
 	return st.flush.Flush()
 }
 
-func (st *stream) event(kind watch.EventType, e *entry) error {
+func (st *stream) event(kind watch.EventType, e *entry) (err error) {
+	defer recoverUnconverted(&err)
 	if len(st.buf) > 256<<10 && !st.pushing {
 		if err := st.send(); err != nil {
 			return err

@@ -22,6 +22,7 @@ type selector struct {
 	key    string // the only key, when one name is asked for in one place
 	labels labels.Selector
 	fields fields.Selector
+	shown  bool // objects are seen as a client sees them, converted by whomever (converting.go)
 }
 
 func newSelector(r *api.Resource, ns string, l labels.Selector, f fields.Selector) selector {
@@ -52,6 +53,9 @@ func (s *selector) spans(key string) bool {
 func (s *selector) matches(e *entry) bool {
 	if !s.spans(e.key) {
 		return false
+	}
+	if s.shown && e.from != "" && s.picky() {
+		return s.matchesShown(e)
 	}
 	if s.labels != nil && !s.labels.Empty() && !s.labels.Matches(e.labels) {
 		return false
@@ -147,7 +151,7 @@ func (c *cache) watchAll(sel selector) ([]*entry, *watcher) {
 	c.mu.Unlock()
 	var out []*entry
 	scan(tree, &sel, "", func(e *entry) bool {
-		if sel.matches(e) {
+		if sel.shown || sel.matches(e) { // converting.go says which of them match
 			out = append(out, e)
 		}
 		return true
@@ -159,7 +163,11 @@ func (c *cache) newWatcher(sel selector) *watcher {
 	w := &watcher{c: c, sel: sel, woken: make(chan struct{}, 1), exact: noField}
 	if sel.fields != nil && sel.key == "" {
 		for _, req := range sel.fields.Requirements() {
-			if f := fieldOf(c.res, req.Field); f != noField && req.Operator != selection.NotEquals {
+			f := fieldOf(c.res, req.Field)
+			if sel.shown && f != nameField && f != namespaceField {
+				continue // the feed does not know what the client will see
+			}
+			if f != noField && req.Operator != selection.NotEquals {
 				w.exact, w.exactValue = f, req.Value
 				break
 			}
@@ -245,6 +253,9 @@ func (w *watcher) ready(ctx context.Context) ([]told, error) {
 				return out, err
 			}
 			continue
+		}
+		if err := convertEntries(w.strangers(changes)); err != nil {
+			return nil, err
 		}
 		return w.tellAll(changes), nil
 	}

@@ -22,6 +22,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Target is where a webhook is.
@@ -62,9 +65,13 @@ type StatusError struct {
 	Body string
 }
 
+// Error is what clients of Kubernetes make of such an answer.
 func (e *StatusError) Error() string {
-	return fmt.Sprintf("the webhook answered %d %s: %s", e.Code, http.StatusText(e.Code), e.Body)
+	return apierrors.NewGenericServerResponse(e.Code, http.MethodPost, schema.GroupResource{}, "", e.Body, 0, true).Error()
 }
+
+// ErrTooLong is wrapped by the errors for answers that are longer than what is read.
+var ErrTooLong = errors.New("the webhook's answer is too long")
 
 // Post sends in and reads the answer into out.
 func (c *Caller) Post(ctx context.Context, t Target, timeout time.Duration, in, out any) error {
@@ -98,7 +105,7 @@ func (c *Caller) Post(ctx context.Context, t Target, timeout time.Duration, in, 
 	case err != nil:
 		return fmt.Errorf("read the webhook's answer: %w", err)
 	case len(b) > maxAnswer:
-		return fmt.Errorf("the webhook's answer is longer than %d bytes", maxAnswer)
+		return fmt.Errorf("%w: more than %d bytes", ErrTooLong, maxAnswer)
 	case resp.StatusCode != http.StatusOK:
 		return &StatusError{resp.StatusCode, strings.TrimSpace(string(b[:min(len(b), 1024)]))}
 	}
