@@ -2,6 +2,7 @@ package resource
 
 import (
 	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -13,4 +14,11 @@ var DeviceTaintRule = api.Kind[resourcev1.DeviceTaintRule]{
 	Versions: taintRuleVersions,
 	Status:   api.StatusOf(func(o *resourcev1.DeviceTaintRule) *resourcev1.DeviceTaintRuleStatus { return &o.Status }),
 	Spec:     func(o *resourcev1.DeviceTaintRule) any { return &o.Spec },
+	Prepare: func(o *resourcev1.DeviceTaintRule) {
+		if t := &o.Spec.Taint; t.TimeAdded == nil && !o.CreationTimestamp.IsZero() {
+			t.TimeAdded = o.CreationTimestamp.DeepCopy()
+		}
+	},
+	Validate:       validateTaintRule,
+	ValidateUpdate: func(next, _ *resourcev1.DeviceTaintRule) field.ErrorList { return validateTaintRule(next) },
 }

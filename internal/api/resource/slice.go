@@ -32,9 +32,7 @@ func validateSlice(o *resourcev1.ResourceSlice) field.ErrorList {
 		errs = append(errs, meta.NameError(specPath.Child("driver"), s.Driver, meta.DNSSubdomain)...)
 	}
 	pool := specPath.Child("pool")
-	if s.Pool.Name == "" {
-		errs = append(errs, field.Required(pool.Child("name"), ""))
-	}
+	errs = append(errs, validatePoolName(s.Pool.Name, pool.Child("name"))...)
 	if s.Pool.ResourceSliceCount <= 0 {
 		errs = append(errs, field.Invalid(pool.Child("resourceSliceCount"), s.Pool.ResourceSliceCount, "must be greater than zero"))
 	}
@@ -52,10 +50,7 @@ func validateSlice(o *resourcev1.ResourceSlice) field.ErrorList {
 				break
 			}
 		}
-		errs = append(errs, meta.NameError(idx.Child("name"), d.Name, meta.DNSLabel)...)
-		for name, a := range d.Attributes {
-			errs = append(errs, validateAttribute(&a, idx.Child("attributes").Key(string(name)))...)
-		}
+		errs = append(errs, validateDevice(d, s.PerDeviceNodeSelection != nil && *s.PerDeviceNodeSelection, idx)...)
 	}
 	return errs
 }
@@ -75,9 +70,7 @@ func validateSliceNodes(s *resourcev1.ResourceSliceSpec) field.ErrorList {
 	}
 	if s.NodeSelector != nil {
 		set = append(set, "`nodeSelector`")
-		if len(s.NodeSelector.NodeSelectorTerms) != 1 {
-			errs = append(errs, field.Invalid(specPath.Child("nodeSelector", "nodeSelectorTerms"), s.NodeSelector.NodeSelectorTerms, "must have exactly one node selector term"))
-		}
+		errs = append(errs, validateOneTerm(s.NodeSelector, specPath.Child("nodeSelector"))...)
 	}
 	for _, f := range []struct {
 		name string
