@@ -13,7 +13,6 @@ package api
 import (
 	"reflect"
 
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -206,7 +205,7 @@ func (k *Kind[T]) Row() *Resource {
 	}
 	if k.Spec != nil {
 		r.SpecChanged = func(next, old Object) bool {
-			return !equality.Semantic.DeepEqual(k.Spec(cast(next)), k.Spec(cast(old)))
+			return !meta.Equal(k.Spec(cast(next)), k.Spec(cast(old)))
 		}
 	}
 	if k.Graceful != nil {

@@ -305,7 +305,7 @@ func bodyFor(rng *rand.Rand, i *info) string {
 func TestAttributesNameWhatIsTouched(t *testing.T) {
 	rounds := 15000
 	if testing.Short() {
-		rounds = 2000
+		rounds = 4000
 	}
 	const seed = 1
 	rng := rand.New(rand.NewPCG(seed, 2))

@@ -219,9 +219,11 @@ func (s *Server) admit(ctx context.Context, a *admission.Attributes) ([]store.Co
 	return pins, nil
 }
 
+var metadataPath = field.NewPath("metadata")
+
 func (s *Server) validateCreate(t target, o api.Object) error {
 	r := t.res
-	errs := meta.Metadata(o, r.Namespaced, r.Name, field.NewPath("metadata"))
+	errs := meta.Metadata(o, r.Namespaced, r.Name, metadataPath)
 	if r.Validate != nil {
 		errs = append(errs, r.Validate(o)...)
 	}
@@ -422,7 +424,7 @@ func (s *Server) validateUpdate(t target, next, old api.Object) error {
 	r := t.res
 	var errs field.ErrorList
 	if t.sub != "status" || !sameMetadata(next, old) {
-		errs = meta.MetadataUpdate(next, old, field.NewPath("metadata"))
+		errs = meta.MetadataUpdate(next, old, metadataPath)
 	}
 	switch {
 	case t.sub == "status":

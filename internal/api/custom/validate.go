@@ -9,11 +9,13 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"k8s.io/apiserver/pkg/cel/common"
+
+	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
 
 // Validate returns everything that is wrong with a new object, but for its metadata,
@@ -190,7 +192,7 @@ func blocks(errs field.ErrorList) bool {
 // metadataErrors are those that the caller finds and tells.
 func (v *Version) metadataErrors(next, old *unstructured.Unstructured) field.ErrorList {
 	if old == nil {
-		return apivalidation.ValidateObjectMetaAccessor(next, v.namespaced, apivalidation.NameIsDNSSubdomain, field.NewPath("metadata"))
+		return meta.Metadata(next, v.namespaced, api.NameIsDNSSubdomain, field.NewPath("metadata"))
 	}
-	return apivalidation.ValidateObjectMetaAccessorUpdate(next, old, field.NewPath("metadata"))
+	return meta.MetadataUpdate(next, old, field.NewPath("metadata"))
 }
