@@ -53,10 +53,7 @@ func validateStorageClass(o *storagev1.StorageClass) field.ErrorList {
 	if p := o.ReclaimPolicy; p != nil && *p != corev1.PersistentVolumeReclaimDelete && *p != corev1.PersistentVolumeReclaimRetain {
 		errs = append(errs, field.NotSupported(field.NewPath("reclaimPolicy"), *p, []corev1.PersistentVolumeReclaimPolicy{corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain}))
 	}
-	switch m := o.VolumeBindingMode; {
-	case m == nil:
-		errs = append(errs, field.Required(field.NewPath("volumeBindingMode"), ""))
-	case *m != storagev1.VolumeBindingImmediate && *m != storagev1.VolumeBindingWaitForFirstConsumer:
+	if m := o.VolumeBindingMode; m != nil && *m != storagev1.VolumeBindingImmediate && *m != storagev1.VolumeBindingWaitForFirstConsumer {
 		errs = append(errs, field.NotSupported(field.NewPath("volumeBindingMode"), *m, []storagev1.VolumeBindingMode{storagev1.VolumeBindingImmediate, storagev1.VolumeBindingWaitForFirstConsumer}))
 	}
 	for i := range o.AllowedTopologies {
@@ -140,16 +137,6 @@ func orUnset[T ~string](v *T) string {
 		return "<unset>"
 	}
 	return string(*v)
-}
-
-func boolText(v *bool) string {
-	switch {
-	case v == nil:
-		return "<unset>"
-	case *v:
-		return "true"
-	}
-	return "false"
 }
 
 func expansion(v *bool) string {

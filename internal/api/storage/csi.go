@@ -6,6 +6,7 @@ import (
 
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/core"
@@ -34,18 +35,8 @@ var (
 
 func validateCSIDriver(o *storagev1.CSIDriver) field.ErrorList {
 	s := &o.Spec
-	var errs field.ErrorList
-	for _, f := range []struct {
-		name string
-		set  bool
-	}{{"attachedRequired", s.AttachRequired != nil}, {"podInfoOnMount", s.PodInfoOnMount != nil}, {"storageCapacity", s.StorageCapacity != nil}} {
-		if !f.set {
-			errs = append(errs, field.Required(specPath.Child(f.name), ""))
-		}
-	}
-	if p := s.FSGroupPolicy; p == nil {
-		errs = append(errs, field.Required(specPath.Child("fsGroupPolicy"), ""))
-	} else if !slices.Contains(fsGroupPolicies, *p) {
+	errs := core.ValidateCSIDriverName(o.Name, field.NewPath("name"))
+	if p := s.FSGroupPolicy; p != nil && !slices.Contains(fsGroupPolicies, *p) {
 		errs = append(errs, field.NotSupported(specPath.Child("fsGroupPolicy"), *p, fsGroupPolicies))
 	}
 	for i, t := range s.TokenRequests {
@@ -151,6 +142,19 @@ func validateCSINode(o *storagev1.CSINode) field.ErrorList {
 	return errs
 }
 
+// validateCSINodeUpdate keeps what a driver told of its node, but for how many volumes it takes.
+func validateCSINodeUpdate(next, old *storagev1.CSINode) field.ErrorList {
+	errs := validateCSINode(next)
+	for _, was := range old.Spec.Drivers {
+		for _, is := range next.Spec.Drivers {
+			if is.Name == was.Name && (is.NodeID != was.NodeID || !slices.Equal(is.TopologyKeys, was.TopologyKeys)) {
+				errs = append(errs, field.Invalid(field.NewPath("CSINodeDriver"), meta.GoNames(is), meta.FieldImmutable))
+			}
+		}
+	}
+	return errs
+}
+
 func validateCapacity(o *storagev1.CSIStorageCapacity) field.ErrorList {
 	errs := meta.LabelSelector(o.NodeTopology, field.NewPath("nodeTopology"))
 	if o.StorageClassName == "" {
@@ -158,8 +162,13 @@ func validateCapacity(o *storagev1.CSIStorageCapacity) field.ErrorList {
 	} else {
 		errs = append(errs, meta.NameError(field.NewPath("storageClassName"), o.StorageClassName, meta.DNSSubdomain)...)
 	}
-	if o.Capacity != nil && o.Capacity.Sign() < 0 {
-		errs = append(errs, field.Invalid(field.NewPath("capacity"), o.Capacity.String(), "must be greater than or equal to 0"))
+	for _, f := range []struct {
+		name string
+		q    *resource.Quantity
+	}{{"capacity", o.Capacity}, {"maximumVolumeSize", o.MaximumVolumeSize}} {
+		if f.q != nil && f.q.Sign() < 0 {
+			errs = append(errs, field.Invalid(field.NewPath(f.name), f.q.String(), "must be greater than or equal to 0"))
+		}
 	}
 	return errs
 }
@@ -171,36 +180,6 @@ func validateCapacityUpdate(next, old *storagev1.CSIStorageCapacity) field.Error
 	}
 	if next.StorageClassName != old.StorageClassName {
 		errs = append(errs, field.Invalid(field.NewPath("storageClassName"), next.StorageClassName, meta.FieldImmutable))
-	}
-	return errs
-}
-
-func validateAttachment(o *storagev1.VolumeAttachment) field.ErrorList {
-	s := &o.Spec
-	errs := core.ValidateCSIDriverName(s.Attacher, specPath.Child("attacher"))
-	if s.Attacher == "" {
-		errs = errs[:1]
-	}
-	at := specPath.Child("source")
-	switch {
-	case s.Source.InlineVolumeSpec == nil && s.Source.PersistentVolumeName == nil:
-		errs = append(errs, field.Required(at, "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
-	case s.Source.InlineVolumeSpec != nil && s.Source.PersistentVolumeName != nil:
-		errs = append(errs, field.Forbidden(at, "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
-	case s.Source.PersistentVolumeName != nil:
-		if *s.Source.PersistentVolumeName == "" {
-			errs = append(errs, field.Required(at.Child("persistentVolumeName"), "must specify non empty persistentVolumeName"))
-		} else {
-			errs = append(errs, meta.NameError(at.Child("persistentVolumeName"), *s.Source.PersistentVolumeName, meta.DNSSubdomain)...)
-		}
-	}
-	return append(errs, meta.NameError(specPath.Child("nodeName"), s.NodeName, meta.DNSSubdomain)...)
-}
-
-func validateAttachmentUpdate(next, old *storagev1.VolumeAttachment) field.ErrorList {
-	errs := validateAttachment(next)
-	if !equality.Semantic.DeepEqual(next.Spec, old.Spec) {
-		errs = append(errs, field.Invalid(specPath, meta.GoNames(next.Spec), meta.FieldImmutable))
 	}
 	return errs
 }

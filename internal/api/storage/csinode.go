@@ -2,7 +2,6 @@ package storage
 
 import (
 	storagev1 "k8s.io/api/storage/v1"
-	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -14,7 +13,7 @@ var CSINode = api.Kind[storagev1.CSINode]{
 	List:           &storagev1.CSINodeList{},
 	Versions:       csiNodeVersions,
 	Validate:       validateCSINode,
-	ValidateUpdate: func(next, _ *storagev1.CSINode) field.ErrorList { return validateCSINode(next) },
+	ValidateUpdate: validateCSINodeUpdate,
 	Columns: api.Columns[storagev1.CSINode]{
 		api.NameColumn[storagev1.CSINode](),
 		api.Number("Drivers", "Drivers indicates the number of CSI drivers registered on the node", func(o *storagev1.CSINode) any { return int64(len(o.Spec.Drivers)) }),
