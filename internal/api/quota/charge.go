@@ -3,6 +3,7 @@ package quota
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -48,10 +49,15 @@ func (w *Write) Charge(q *corev1.ResourceQuota, used corev1.ResourceList) (corev
 		}
 	}
 	usage := Usage(w.Resource, w.Object, w.Now)
+	var below []string
 	for name, n := range usage {
 		if n.Sign() < 0 {
-			return nil, fmt.Errorf("quota usage is negative for resource(s): %s", name)
+			below = append(below, string(name))
 		}
+	}
+	if len(below) > 0 {
+		slices.Sort(below)
+		return nil, fmt.Errorf("quota usage is negative for resource(s): %s", strings.Join(below, ","))
 	}
 	var before corev1.ResourceList
 	// What the quota was not about before is new to it in full.
