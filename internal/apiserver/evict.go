@@ -31,8 +31,8 @@ func (s *Server) evict(ctx context.Context, t target, o metav1.DeleteOptions) er
 	}
 	// Whatever does not run, or is on its way out, disrupts nothing.
 	free := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodPending || pod.DeletionTimestamp != nil
-	if !free && !t.dryRun {
-		if err := s.spendDisruption(ctx, pod); err != nil {
+	if !free {
+		if err := s.spendDisruption(ctx, pod, t.dryRun); err != nil {
 			return err
 		}
 	}
@@ -40,7 +40,7 @@ func (s *Server) evict(ctx context.Context, t target, o metav1.DeleteOptions) er
 	return err
 }
 
-func (s *Server) spendDisruption(ctx context.Context, pod *corev1.Pod) error {
+func (s *Server) spendDisruption(ctx context.Context, pod *corev1.Pod, dryRun bool) error {
 	c := s.Client(auth.System)
 	budgets, err := client.List[*policyv1.PodDisruptionBudget](ctx, c, pod.Namespace, nil)
 	if err != nil {
@@ -60,7 +60,7 @@ func (s *Server) spendDisruption(ctx context.Context, pod *corev1.Pod) error {
 	default:
 		return apierrors.NewInternalError(errors.New("this pod has more than one PodDisruptionBudget, which the eviction subresource does not support"))
 	}
-	t := target{res: all.For[*policyv1.PodDisruptionBudget](), sub: "status", ns: pod.Namespace, name: mine[0].Name, user: auth.System, warn: func(string) {}}
+	t := target{res: all.For[*policyv1.PodDisruptionBudget](), sub: "status", ns: pod.Namespace, name: mine[0].Name, user: auth.System, dryRun: dryRun, warn: func(string) {}}
 	_, err = s.update(ctx, t, mine[0].UID, func(old api.Object) (api.Object, error) {
 		b := old.DeepCopyObject().(*policyv1.PodDisruptionBudget)
 		b.ResourceVersion = ""

@@ -498,6 +498,7 @@ func (s *Server) serveEviction(w http.ResponseWriter, r *http.Request, x *exchan
 	if ev.DeleteOptions != nil {
 		o = *ev.DeleteOptions
 	}
+	t.dryRun = t.dryRun || len(o.DryRun) > 0
 	t.sub = ""
 	if err := s.evict(r.Context(), t, o); err != nil {
 		return err
