@@ -20,7 +20,11 @@ var ControllerRevision = api.Kind[appsv1.ControllerRevision]{
 	Versions: controllerRevisionVersions,
 	List:     &appsv1.ControllerRevisionList{},
 	Validate: func(o *appsv1.ControllerRevision) field.ErrorList {
-		return meta.NonNegative(o.Revision, nil, "revision")
+		errs := meta.NonNegative(o.Revision, nil, "revision")
+		if len(o.Data.Raw) == 0 {
+			errs = append(errs, field.Required(field.NewPath("data"), "data is mandatory"))
+		}
+		return errs
 	},
 	ValidateUpdate: validateRevisionUpdate,
 	Columns: api.Columns[appsv1.ControllerRevision]{

@@ -83,8 +83,6 @@ var retention = []appsv1.PersistentVolumeClaimRetentionPolicyType{appsv1.DeleteP
 func validateStatefulPolicies(s *appsv1.StatefulSetSpec) field.ErrorList {
 	var errs field.ErrorList
 	switch s.PodManagementPolicy {
-	case "":
-		errs = append(errs, field.Required(specPath.Child("podManagementPolicy"), ""))
 	case appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement:
 	default:
 		errs = append(errs, field.Invalid(specPath.Child("podManagementPolicy"), s.PodManagementPolicy, fmt.Sprintf("must be '%s' or '%s'", appsv1.OrderedReadyPodManagement, appsv1.ParallelPodManagement)))
@@ -92,8 +90,6 @@ func validateStatefulPolicies(s *appsv1.StatefulSetSpec) field.ErrorList {
 	at := specPath.Child("updateStrategy")
 	rolling := s.UpdateStrategy.RollingUpdate
 	switch s.UpdateStrategy.Type {
-	case "":
-		errs = append(errs, field.Required(at, ""))
 	case appsv1.OnDeleteStatefulSetStrategyType:
 		if rolling != nil {
 			errs = append(errs, field.Invalid(at.Child("rollingUpdate"), meta.GoNames(rolling), fmt.Sprintf("only allowed for updateStrategy '%s'", appsv1.RollingUpdateStatefulSetStrategyType)))

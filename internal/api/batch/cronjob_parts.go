@@ -45,8 +45,6 @@ func validateCronJobUpdate(o, _ *batchv1.CronJob) field.ErrorList {
 	errs = append(errs, meta.NonNegativeAt(s.StartingDeadlineSeconds, specPath, "startingDeadlineSeconds")...)
 	switch s.ConcurrencyPolicy {
 	case batchv1.AllowConcurrent, batchv1.ForbidConcurrent, batchv1.ReplaceConcurrent:
-	case "":
-		errs = append(errs, field.Required(specPath.Child("concurrencyPolicy"), ""))
 	default:
 		errs = append(errs, field.NotSupported(specPath.Child("concurrencyPolicy"), s.ConcurrencyPolicy, []batchv1.ConcurrencyPolicy{batchv1.AllowConcurrent, batchv1.ForbidConcurrent, batchv1.ReplaceConcurrent}))
 	}

@@ -138,11 +138,31 @@ func validateIndexes(s *batchv1.JobSpec, at *field.Path) field.ErrorList {
 		if s.MaxFailedIndexes != nil && *s.MaxFailedIndexes > maxIndexed {
 			errs = append(errs, field.Invalid(at.Child("maxFailedIndexes"), *s.MaxFailedIndexes, fmt.Sprintf("must be less than or equal to %d", maxIndexed)))
 		}
+		errs = append(errs, validateManyIndexes(s, at)...)
 	} else if s.BackoffLimitPerIndex != nil {
 		errs = append(errs, field.Invalid(at.Child("backoffLimitPerIndex"), *s.BackoffLimitPerIndex, "requires indexed completion mode"))
 	}
 	if s.MaxFailedIndexes != nil && s.BackoffLimitPerIndex == nil {
 		errs = append(errs, field.Required(at.Child("backoffLimitPerIndex"), "when maxFailedIndexes is specified"))
+	}
+	return errs
+}
+
+// validateManyIndexes bounds what must be kept of a job with many indexes, each of which may fail by itself.
+func validateManyIndexes(s *batchv1.JobSpec, at *field.Path) field.ErrorList {
+	const most = 10000
+	if s.BackoffLimitPerIndex == nil || s.Completions == nil || *s.Completions <= maxIndexed {
+		return nil
+	}
+	var errs field.ErrorList
+	text := fmt.Sprintf("must be less than or equal to %d when completions are above %d and used with backoff limit per index", most, maxIndexed)
+	if s.Parallelism != nil && *s.Parallelism > most {
+		errs = append(errs, field.Invalid(at.Child("parallelism"), *s.Parallelism, text))
+	}
+	if s.MaxFailedIndexes == nil {
+		errs = append(errs, field.Required(at.Child("maxFailedIndexes"), fmt.Sprintf("must be specified when completions is above %d", maxIndexed)))
+	} else if *s.MaxFailedIndexes > most {
+		errs = append(errs, field.Invalid(at.Child("maxFailedIndexes"), *s.MaxFailedIndexes, text))
 	}
 	return errs
 }

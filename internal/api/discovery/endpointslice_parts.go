@@ -3,6 +3,7 @@ package discovery
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,6 +34,7 @@ const (
 	maxEndpoints = 1000
 	maxAddresses = 100
 	maxPorts     = 20000
+	maxTopology  = 16 // labels
 )
 
 func validateEndpointSlice(o *discoveryv1.EndpointSlice) field.ErrorList {
@@ -75,6 +77,11 @@ func validateEndpoint(e *discoveryv1.Endpoint, t discoveryv1.AddressType, at *fi
 	if e.Zone != nil {
 		errs = append(errs, meta.NameError(at.Child("zone"), *e.Zone, meta.LabelValue)...)
 	}
+	topology := at.Child("deprecatedTopology")
+	if n := len(e.DeprecatedTopology); n > maxTopology {
+		errs = append(errs, field.TooMany(topology, n, maxTopology))
+	}
+	errs = append(errs, meta.Labels(e.DeprecatedTopology, topology)...)
 	if h := e.Hints; h != nil {
 		errs = append(errs, validateHints(h, at.Child("hints"))...)
 	}
@@ -99,22 +106,32 @@ func validateAddress(a string, t discoveryv1.AddressType, list, at *field.Path) 
 	return append(errs, core.ValidateEndpointIP(a, at)...)
 }
 
+const maxHints = 8
+
 func validateHints(h *discoveryv1.EndpointHints, at *field.Path) field.ErrorList {
-	var errs field.ErrorList
-	if len(h.ForZones) > 8 {
-		errs = append(errs, field.TooMany(at.Child("forZones"), len(h.ForZones), 8))
-	}
+	zones := make([]string, len(h.ForZones))
 	for i, z := range h.ForZones {
-		idx := at.Child("forZones").Index(i).Child("name")
-		for j := range i {
-			if h.ForZones[j].Name == z.Name {
-				errs = append(errs, field.Duplicate(idx, z.Name))
-			}
-		}
-		errs = append(errs, meta.NameError(idx, z.Name, meta.LabelValue)...)
+		zones[i] = z.Name
 	}
+	nodes := make([]string, len(h.ForNodes))
 	for i, n := range h.ForNodes {
-		errs = append(errs, meta.NameError(at.Child("forNodes").Index(i).Child("name"), n.Name, meta.DNSSubdomain)...)
+		nodes[i] = n.Name
+	}
+	errs := validateHinted(zones, meta.LabelValue, at.Child("forZones"))
+	return append(errs, validateHinted(nodes, meta.DNSSubdomain, at.Child("forNodes"))...)
+}
+
+func validateHinted(names []string, check func(string) []string, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if len(names) > maxHints {
+		errs = append(errs, field.TooMany(at, len(names), maxHints))
+	}
+	for i, n := range names {
+		idx := at.Index(i).Child("name")
+		if slices.Contains(names[:i], n) {
+			errs = append(errs, field.Duplicate(idx, n))
+		}
+		errs = append(errs, meta.NameError(idx, n, check)...)
 	}
 	return errs
 }

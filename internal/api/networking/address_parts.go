@@ -2,7 +2,6 @@ package networking
 
 import (
 	"net/netip"
-	"strings"
 
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -70,30 +69,40 @@ func parentText(o *networkingv1.IPAddress) string {
 }
 
 func validateServiceCIDR(o *networkingv1.ServiceCIDR) field.ErrorList {
-	at := specPath.Child("cidrs")
-	switch n := len(o.Spec.CIDRs); {
+	at, cidrs := specPath.Child("cidrs"), o.Spec.CIDRs
+	switch n := len(cidrs); {
 	case n == 0:
 		return field.ErrorList{field.Required(at, "at least one CIDR required")}
 	case n > 2:
 		return field.ErrorList{field.Invalid(at, meta.GoNames(o.Spec), "may only hold up to 2 values")}
-	}
-	var errs field.ErrorList
-	var seen []netip.Prefix
-	for i, c := range o.Spec.CIDRs {
-		errs = append(errs, validation.IsValidCIDR(at.Index(i), c)...)
-		if p, err := netip.ParsePrefix(c); err == nil {
-			seen = append(seen, p)
+	case n == 2:
+		x, err := netip.ParsePrefix(cidrs[0])
+		y, err2 := netip.ParsePrefix(cidrs[1])
+		if err != nil || err2 != nil || x.Addr().Is4() == y.Addr().Is4() {
+			return field.ErrorList{field.Invalid(at, meta.GoNames(o.Spec), "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64")}
 		}
 	}
-	if len(seen) == 2 && seen[0].Addr().Is4() == seen[1].Addr().Is4() {
-		errs = append(errs, field.Invalid(at, o.Spec.CIDRs, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64"))
+	var errs field.ErrorList
+	for i, c := range cidrs {
+		errs = append(errs, validation.IsValidCIDR(at.Index(i), c)...)
 	}
 	return errs
 }
 
+// validateServiceCIDRUpdate lets a range get one of the other family beside it; addresses of Services are never moved.
 func validateServiceCIDRUpdate(next, old *networkingv1.ServiceCIDR) field.ErrorList {
-	if len(next.Spec.CIDRs) < len(old.Spec.CIDRs) || strings.Join(next.Spec.CIDRs[:len(old.Spec.CIDRs)], ",") != strings.Join(old.Spec.CIDRs, ",") {
-		return append(validateServiceCIDR(next), field.Invalid(specPath.Child("cidrs"), next.Spec.CIDRs, meta.FieldImmutable))
+	at, n, o := specPath.Child("cidrs"), next.Spec.CIDRs, old.Spec.CIDRs
+	if len(n) != len(o) && (len(o) != 1 || len(n) != 2) {
+		return field.ErrorList{field.Invalid(at, n, meta.FieldImmutable)}
 	}
-	return validateServiceCIDR(next)
+	var errs field.ErrorList
+	for i := range o {
+		if n[i] != o[i] {
+			errs = append(errs, field.Invalid(at.Index(i), n[i], meta.FieldImmutable))
+		}
+	}
+	if len(n) > len(o) {
+		errs = append(errs, validateServiceCIDR(next)...)
+	}
+	return errs
 }

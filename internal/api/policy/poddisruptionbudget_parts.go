@@ -2,6 +2,7 @@ package policy
 
 import (
 	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -35,7 +36,8 @@ func validateBudgetStatus(next, _ *policyv1.PodDisruptionBudget) field.ErrorList
 	errs := meta.NonNegative(s.DisruptionsAllowed, at, "disruptionsAllowed")
 	errs = append(errs, meta.NonNegative(s.CurrentHealthy, at, "currentHealthy")...)
 	errs = append(errs, meta.NonNegative(s.DesiredHealthy, at, "desiredHealthy")...)
-	return append(errs, meta.NonNegative(s.ExpectedPods, at, "expectedPods")...)
+	errs = append(errs, meta.NonNegative(s.ExpectedPods, at, "expectedPods")...)
+	return append(errs, validation.ValidateConditions(s.Conditions, at.Child("conditions"))...)
 }
 
 func orNA(v *intstr.IntOrString) string {
