@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"maps"
 	"slices"
@@ -35,6 +36,7 @@ type kinds struct {
 type made struct {
 	uid        types.UID
 	generation int64
+	spec       [sha256.Size]byte
 	names      apiextensionsv1.CustomResourceDefinitionNames
 
 	main *api.Resource   // the row of the stored version
@@ -117,7 +119,7 @@ func (s *Server) define(ctx context.Context, rev int64, writes []write) error {
 			continue
 		}
 		m := old.made[crd.Name]
-		if m == nil || !m.of(crd) {
+		if m == nil || !m.isOf(crd) {
 			m, same = s.make(crd, e), false
 			if err := s.fill(ctx, next, m, rev); err != nil {
 				return fmt.Errorf("definition %s: %w", crd.Name, err)
@@ -181,15 +183,25 @@ func established(crd *apiextensionsv1.CustomResourceDefinition) bool {
 	return false
 }
 
-// of tells that a definition makes the same kind.
-func (m *made) of(crd *apiextensionsv1.CustomResourceDefinition) bool {
-	return m.uid == crd.UID && m.generation == crd.Generation && equality.Semantic.DeepEqual(m.names, crd.Status.AcceptedNames)
+// isOf tells that a definition makes the same kind: one that is being deleted still does,
+// and those who watch its objects see the end of each.
+func (m *made) isOf(crd *apiextensionsv1.CustomResourceDefinition) bool {
+	return m.uid == crd.UID && equality.Semantic.DeepEqual(m.names, crd.Status.AcceptedNames) &&
+		(m.generation == crd.Generation || m.spec == specSum(crd))
+}
+
+func specSum(crd *apiextensionsv1.CustomResourceDefinition) [sha256.Size]byte {
+	b, err := crd.Spec.Marshal()
+	if err != nil {
+		panic(err) // it was stored in the same form
+	}
+	return sha256.Sum256(b)
 }
 
 // make makes the rows of a definition, which is that of the entry. Of the definition only
 // the stored form is kept.
 func (s *Server) make(crd *apiextensionsv1.CustomResourceDefinition, e *entry) *made {
-	m := &made{uid: crd.UID, generation: crd.Generation, names: crd.Status.AcceptedNames}
+	m := &made{uid: crd.UID, generation: crd.Generation, spec: specSum(crd), names: crd.Status.AcceptedNames}
 	one, many := s.converters(crd)
 	rows := custom.Rows(crd, func() *apiextensionsv1.CustomResourceDefinition {
 		return e.object().(*apiextensionsv1.CustomResourceDefinition)

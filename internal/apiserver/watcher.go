@@ -267,8 +267,8 @@ func (w *watcher) take() (changes []*change, past bool, err error) {
 	// Only the owner and the feed, which holds mu for writing, touch pending.
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	if c.retired {
-		return nil, false, errRetired
+	if w.pending == none && c.retired {
+		return nil, false, errRetired // nothing is left to tell
 	}
 	if w.pending == none {
 		return nil, false, nil

@@ -82,7 +82,8 @@ func (c *collector) follow(ctx context.Context) *sync.WaitGroup {
 					c.queue.Add(id)
 				}
 			})
-			if ctx.Err() == nil {
+			// A kind that is gone is followed no more, whoever hears of that first.
+			if ctx.Err() == nil && slices.Contains(c.rows(), r) {
 				c.engine.Log.Error("a kind is not followed any more", "controller", Name, "err", err)
 			}
 		})
