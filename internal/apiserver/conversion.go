@@ -30,7 +30,7 @@ import (
 func (s *Server) converters(crd *apiextensionsv1.CustomResourceDefinition) (one func(api.Object, string) (api.Object, error), many func([]api.Object, string) ([]api.Object, error)) {
 	group := crd.Spec.Group
 	if c := crd.Spec.Conversion; c != nil && c.Strategy == apiextensionsv1.WebhookConverter && c.Webhook != nil {
-		w := &conversionWebhook{s: s, group: group, hook: c.Webhook.DeepCopy()}
+		w := &conversionWebhook{s: s, group: group, hook: c.Webhook.DeepCopy(), timeout: conversionTimeout}
 		return w.convert, w.convertAll
 	}
 	return func(o api.Object, version string) (api.Object, error) {
@@ -48,6 +48,8 @@ type conversionWebhook struct {
 	s     *Server
 	group string
 	hook  *apiextensionsv1.WebhookConversion
+
+	timeout time.Duration
 }
 
 // conversionTimeout is how long an answer may take.
@@ -125,7 +127,7 @@ func (w *conversionWebhook) ask(in []*unstructured.Unstructured, want schema.Gro
 		Request:  &apiextensionsv1.ConversionRequest{UID: uuid.NewUUID(), DesiredAPIVersion: want.String(), Objects: objects},
 	}
 	var a apiextensionsv1.ConversionReview
-	if err := w.s.webhooks.Post(context.Background(), conversionTarget(w.hook.ClientConfig), conversionTimeout, &q, &a); err != nil {
+	if err := w.s.webhooks.Post(context.Background(), conversionTarget(w.hook.ClientConfig), w.timeout, &q, &a); err != nil {
 		return nil, err
 	}
 	// compat: servers of the old version need not say which question they answer.

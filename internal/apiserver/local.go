@@ -104,9 +104,13 @@ func (l local) Update(ctx context.Context, r *api.Resource, o api.Object, sub st
 	defer recoverUnconverted(&err)
 	if r.Custom != nil && r.Custom.Remote && o.GetObjectKind().GroupVersionKind().Version != r.GVK.Version {
 		// It was read as it is stored.
+		rev := o.GetResourceVersion()
+		o = o.DeepCopyObject().(api.Object)
+		o.SetResourceVersion("") // webhooks see what is stored
 		if o, err = r.Custom.Convert(o, r.GVK.Version); err != nil {
 			return nil, err
 		}
+		o.SetResourceVersion(rev)
 	}
 	first := true
 	return object(l.s.update(ctx, l.target(r, sub, o.GetNamespace(), o.GetName()), "", func(api.Object) (api.Object, error) {
