@@ -38,6 +38,8 @@ func validateLevel(o *flowcontrolv1.PriorityLevelConfiguration) field.ErrorList 
 			return append(errs, field.Required(specPath.Child("limited"), "must not be empty when type is Limited"))
 		}
 		errs = append(errs, validateLimited(s.Limited, specPath.Child("limited"))...)
+	case "":
+		errs = append(errs, field.Required(specPath.Child("type"), ""))
 	default:
 		types := []flowcontrolv1.PriorityLevelEnablement{flowcontrolv1.PriorityLevelEnablementExempt, flowcontrolv1.PriorityLevelEnablementLimited}
 		errs = append(errs, field.NotSupported(specPath.Child("type"), s.Type, types))

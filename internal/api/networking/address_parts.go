@@ -79,7 +79,7 @@ func validateServiceCIDR(o *networkingv1.ServiceCIDR) field.ErrorList {
 		x, err := netip.ParsePrefix(cidrs[0])
 		y, err2 := netip.ParsePrefix(cidrs[1])
 		if err != nil || err2 != nil || x.Addr().Is4() == y.Addr().Is4() {
-			return field.ErrorList{field.Invalid(at, meta.GoNames(o.Spec), "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64")}
+			return field.ErrorList{field.Invalid(at, cidrs, "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64")}
 		}
 	}
 	var errs field.ErrorList

