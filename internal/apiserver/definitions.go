@@ -42,6 +42,8 @@ type definer struct {
 }
 
 func (d *definer) follow(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	w, err := d.c.Watch(ctx, definitionRow(), "", client.Selector{}, -1)
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package apiserver
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -34,6 +35,7 @@ type kinds struct {
 
 // made is what a definition made.
 type made struct {
+	rev        int64 // of the definition that was looked at last
 	uid        types.UID
 	generation int64
 	spec       [sha256.Size]byte
@@ -69,9 +71,22 @@ func (s *Server) cache(r *api.Resource) *cache {
 	k := s.kinds.Load()
 	c := k.caches[r]
 	if c == nil && r.Custom != nil {
-		c = k.caches[k.byGVR[r.GVR]]
+		c = k.caches[k.present(r)]
 	}
 	return c
+}
+
+// present is the row that is in the place of one that was; nil: there is none. The kind of a
+// definition that was made anew is another one.
+func (k *kinds) present(r *api.Resource) *api.Resource {
+	m := k.made[r.Custom.Definition]
+	if m == nil || m.uid != r.Custom.UID {
+		return nil
+	}
+	if now := m.main.Custom.Versions[r.GVR.Version]; now != nil && now.GVR == r.GVR && k.caches[now] != nil {
+		return now
+	}
+	return nil
 }
 
 // Rows are the kinds there are, each once, for parts that work on all of them.
@@ -114,24 +129,38 @@ func (s *Server) define(ctx context.Context, rev int64, writes []write) error {
 		if e == nil {
 			continue
 		}
-		crd := e.object().(*apiextensionsv1.CustomResourceDefinition)
-		if !established(crd) {
-			continue
-		}
-		m := old.made[crd.Name]
-		if m == nil || !m.isOf(crd) {
-			m, same = s.make(crd, e), false
-			if err := s.fill(ctx, next, m, rev); err != nil {
-				return fmt.Errorf("definition %s: %w", crd.Name, err)
+		name := e.name()
+		m := old.made[name]
+		if m == nil || m.rev != e.rev {
+			crd := e.object().(*apiextensionsv1.CustomResourceDefinition)
+			if !established(crd) {
+				continue
 			}
-		} else {
-			for _, r := range append(slices.Clone(m.rows), m.main) {
-				next.caches[r] = old.caches[r]
+			if m == nil || !m.isOf(crd) {
+				m, same = s.make(crd, e), false
+				switch err := s.fill(ctx, next, m, rev); {
+				case errors.Is(err, errUnreadable):
+					// One kind must not stop all others.
+					s.Log.Error("a custom resource cannot be served", "definition", name, "err", err)
+					continue
+				case err != nil:
+					return fmt.Errorf("definition %s: %w", name, err)
+				}
+				next.made[name] = m
+				continue
 			}
+			m = m.at(e.rev)
 		}
-		next.made[crd.Name] = m
+		for _, r := range append(slices.Clone(m.rows), m.main) {
+			next.caches[r] = old.caches[r]
+		}
+		next.made[name] = m
 	}
 	if same && len(next.made) == len(old.made) {
+		// The rows are the same; what was looked at is noted where only the feed looks.
+		for name, m := range next.made {
+			old.made[name].rev = m.rev
+		}
 		return nil
 	}
 	next.order()
@@ -141,6 +170,7 @@ func (s *Server) define(ctx context.Context, rev int64, writes []write) error {
 		if next.caches[r] != c {
 			c.retire()
 			s.appliers.Forget(r)
+			plans.Delete(r)
 		}
 	}
 	s.forgetDocuments()
@@ -198,10 +228,17 @@ func specSum(crd *apiextensionsv1.CustomResourceDefinition) [sha256.Size]byte {
 	return sha256.Sum256(b)
 }
 
+// at is the same, seen at a revision of its definition.
+func (m *made) at(rev int64) *made {
+	c := *m
+	c.rev = rev
+	return &c
+}
+
 // make makes the rows of a definition, which is that of the entry. Of the definition only
 // the stored form is kept.
 func (s *Server) make(crd *apiextensionsv1.CustomResourceDefinition, e *entry) *made {
-	m := &made{uid: crd.UID, generation: crd.Generation, spec: specSum(crd), names: crd.Status.AcceptedNames}
+	m := &made{rev: e.rev, uid: crd.UID, generation: crd.Generation, spec: specSum(crd), names: crd.Status.AcceptedNames}
 	one, many := s.converters(crd)
 	rows := custom.Rows(crd, func() *apiextensionsv1.CustomResourceDefinition {
 		return e.object().(*apiextensionsv1.CustomResourceDefinition)
@@ -224,6 +261,9 @@ func (s *Server) make(crd *apiextensionsv1.CustomResourceDefinition, e *entry) *
 	return m
 }
 
+// errUnreadable is wrapped by errors about objects that are stored and cannot be read.
+var errUnreadable = errors.New("unreadable object")
+
 // fill makes the caches of new rows from what is stored.
 func (s *Server) fill(ctx context.Context, k *kinds, m *made, rev int64) error {
 	prefix := m.main.Prefix("")
@@ -245,7 +285,7 @@ func (s *Server) fill(ctx context.Context, k *kinds, m *made, rev int64) error {
 		for _, kv := range page.KVs {
 			e, err := readEntry(c.res, kv.Key, kv.Value, kv.Mod)
 			if err != nil {
-				return fmt.Errorf("%s: %w", kv.Key, err)
+				return fmt.Errorf("%w: %s: %w", errUnreadable, kv.Key, err)
 			}
 			c.load(e)
 		}

@@ -120,7 +120,9 @@ func (s *Server) trackCustom(r *api.Resource, next *unstructured.Unstructured, o
 func (s *Server) pinDefinition(t *target) (store.Compare, error) {
 	row := definitionRow()
 	e := s.cache(row).get(row.Key("", t.res.Custom.Definition))
-	if e == nil || s.cache(t.res) == nil {
+	// The rest of the write looks at the kind that the request came for; one that was defined anew
+	// meanwhile may have another scope, other versions, another schema.
+	if e == nil || e.object().GetUID() != t.res.Custom.UID || s.cache(t.res) == nil {
 		return store.Compare{}, pathNotFound()
 	}
 	if e.object().GetDeletionTimestamp() != nil {
