@@ -120,7 +120,9 @@ func (p *podChecks) stopSignal(s *corev1.Signal, at *field.Path) field.ErrorList
 	case os == nil || os.Name == "":
 		return field.ErrorList{field.Forbidden(at, "may not be set for containers with no `spec.os.name`")}
 	case os.Name == corev1.Windows:
-		return supported(at, *s, []corev1.Signal{corev1.SIGKILL, corev1.SIGTERM})
+		return supported(at, *s, windowsSignals)
+	case os.Name == corev1.Linux:
+		return supported(at, *s, linuxSignals)
 	}
 	return nil
 }

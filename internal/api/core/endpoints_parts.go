@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	netutils "k8s.io/utils/net"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
@@ -62,7 +63,7 @@ func ValidateEndpointIP(s string, at *field.Path) field.ErrorList {
 	if a, err := netip.ParseAddr(s); err == nil && a.Zone() == "" && !a.Is4In6() && a.IsGlobalUnicast() {
 		return nil // as nearly all are
 	}
-	ip := net.ParseIP(s)
+	ip := netutils.ParseIPSloppy(s)
 	if ip == nil {
 		return field.ErrorList{field.Invalid(at, s, "must be a valid IP address")}
 	}

@@ -105,9 +105,14 @@ func validateNewEvent(e *corev1.Event) field.ErrorList {
 func onlySeries(next, old *corev1.Event) field.ErrorList {
 	var errs field.ErrorList
 	same := func(name string, a, b any) {
-		if !meta.Equal(a, b) {
-			errs = append(errs, field.Invalid(field.NewPath(name), a, meta.FieldImmutable).WithOrigin("immutable"))
+		if meta.Equal(a, b) {
+			return
 		}
+		switch a.(type) {
+		case corev1.ObjectReference, *corev1.ObjectReference, corev1.EventSource:
+			a = meta.GoNames(a)
+		}
+		errs = append(errs, field.Invalid(field.NewPath(name), a, meta.FieldImmutable).WithOrigin("immutable"))
 	}
 	same("involvedObject", next.InvolvedObject, old.InvolvedObject)
 	same("reason", next.Reason, old.Reason)

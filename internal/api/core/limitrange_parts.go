@@ -136,8 +136,12 @@ func validateLimitOrder(l *corev1.LimitRangeItem, name corev1.ResourceName, at *
 		min, okMin := l.Min[name]
 		max, okMax := l.Max[name]
 		if okMin && okMax && min.Sign() > 0 {
-			limit := float64(max.MilliValue()) / float64(min.MilliValue())
-			if ratio := float64(r.MilliValue()) / 1000; ratio > limit {
+			// Thousandths, but of what is too large for them whole units.
+			ratio, limit := float64(r.Value()), float64(max.Value())/float64(min.Value())
+			if r.Value() < resource.MaxMilliValue && min.Value() < resource.MaxMilliValue && max.Value() < resource.MaxMilliValue {
+				ratio, limit = float64(r.MilliValue())/1000, float64(max.MilliValue())/float64(min.MilliValue())
+			}
+			if ratio > limit {
 				errs = append(errs, field.Invalid(path, r.String(), fmt.Sprintf("ratio %s is greater than max/min = %f", r.String(), limit)))
 			}
 		}

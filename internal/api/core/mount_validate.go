@@ -27,14 +27,6 @@ func (p *podChecks) mounts(c *corev1.Container, at *field.Path) field.ErrorList 
 		if paths.add(m.MountPath) {
 			errs = append(errs, field.Invalid(idx.Child("mountPath"), m.MountPath, "must be unique"))
 		}
-		for j := range c.VolumeDevices {
-			if c.VolumeDevices[j].Name == m.Name {
-				errs = append(errs, field.Invalid(idx.Child("name"), m.Name, "must not already exist in volumeDevices"))
-			}
-			if c.VolumeDevices[j].DevicePath == m.MountPath {
-				errs = append(errs, field.Invalid(idx.Child("mountPath"), m.MountPath, "must not already exist as a path in volumeDevices"))
-			}
-		}
 		// compat: what follows is reported at the list, not at its element.
 		if m.SubPath != "" {
 			errs = append(errs, descendingPath(m.SubPath, meta.Child(list, "subPath"))...)
@@ -83,8 +75,17 @@ func validateRecursive(m *corev1.VolumeMount, list *field.Path) field.ErrorList 
 	return errs
 }
 
+// devices checks raw devices, and that nothing is both a device and a mount.
 func (p *podChecks) devices(c *corev1.Container, at *field.Path) field.ErrorList {
+	if len(c.VolumeDevices) == 0 {
+		return nil
+	}
 	var errs field.ErrorList
+	var names, paths, mountNames, mountPaths seen
+	for i := range c.VolumeMounts {
+		mountNames.add(c.VolumeMounts[i].Name)
+		mountPaths.add(c.VolumeMounts[i].MountPath)
+	}
 	for i := range c.VolumeDevices {
 		d := &c.VolumeDevices[i]
 		idx := meta.Index(meta.Child(at, "volumeDevices"), i)
@@ -94,30 +95,35 @@ func (p *podChecks) devices(c *corev1.Container, at *field.Path) field.ErrorList
 		if d.DevicePath == "" {
 			errs = append(errs, field.Required(idx.Child("devicePath"), ""))
 		}
-		for j := range i {
-			if c.VolumeDevices[j].Name == d.Name {
-				errs = append(errs, field.Invalid(idx.Child("name"), d.Name, "must be unique"))
-			}
-			if c.VolumeDevices[j].DevicePath == d.DevicePath {
-				errs = append(errs, field.Invalid(idx.Child("devicePath"), d.DevicePath, "must be unique"))
-			}
+		if d.Name != "" && names.add(d.Name) {
+			errs = append(errs, field.Invalid(idx.Child("name"), d.Name, "must be unique"))
+		}
+		if paths.add(d.DevicePath) {
+			errs = append(errs, field.Invalid(idx.Child("devicePath"), d.DevicePath, "must be unique"))
 		}
 		if d.DevicePath != "" && len(noBacksteps(d.DevicePath, idx)) > 0 {
 			errs = append(errs, field.Invalid(idx.Child("devicePath"), d.DevicePath, "can not contain backsteps ('..')"))
 		}
-		for j := range c.VolumeMounts {
-			if c.VolumeMounts[j].Name == d.Name {
-				errs = append(errs, field.Invalid(idx.Child("name"), d.Name, "must not already exist in volumeMounts"))
-			}
-			if c.VolumeMounts[j].MountPath == d.DevicePath {
-				errs = append(errs, field.Invalid(idx.Child("devicePath"), d.DevicePath, "must not already exist as a path in volumeMounts"))
-			}
+		if mountNames.has(d.Name) {
+			errs = append(errs, field.Invalid(idx.Child("name"), d.Name, "must not already exist in volumeMounts"))
+		}
+		if mountPaths.has(d.DevicePath) {
+			errs = append(errs, field.Invalid(idx.Child("devicePath"), d.DevicePath, "must not already exist as a path in volumeMounts"))
 		}
 		switch v := p.volumes.named(d.Name); {
 		case v == nil:
 			errs = append(errs, field.NotFound(idx.Child("name"), d.Name))
 		case v.PersistentVolumeClaim == nil && v.Ephemeral == nil:
 			errs = append(errs, field.Invalid(idx.Child("name"), d.Name, "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode"))
+		}
+	}
+	for i := range c.VolumeMounts {
+		m, idx := &c.VolumeMounts[i], meta.Index(meta.Child(at, "volumeMounts"), i)
+		if names.has(m.Name) {
+			errs = append(errs, field.Invalid(idx.Child("name"), m.Name, "must not already exist in volumeDevices"))
+		}
+		if paths.has(m.MountPath) {
+			errs = append(errs, field.Invalid(idx.Child("mountPath"), m.MountPath, "must not already exist as a path in volumeDevices"))
 		}
 	}
 	return errs

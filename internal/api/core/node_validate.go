@@ -79,6 +79,7 @@ func validateTaints(ts []corev1.Taint, at *field.Path) field.ErrorList {
 				e := field.Duplicate(idx, meta.GoNames(t))
 				e.Detail = "taints must be unique by key and effect pair"
 				errs = append(errs, e)
+				break
 			}
 		}
 	}

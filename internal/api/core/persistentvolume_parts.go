@@ -123,8 +123,19 @@ func validatePersistentSource(o *corev1.PersistentVolume, at *field.Path) field.
 	one("fc", s.FC != nil, func(at *field.Path) field.ErrorList { return validateFC(s.FC, at) })
 	one("iscsi", s.ISCSI != nil, func(at *field.Path) field.ErrorList {
 		i := s.ISCSI
-		v := corev1.ISCSIVolumeSource{TargetPortal: i.TargetPortal, IQN: i.IQN, Lun: i.Lun, InitiatorName: i.InitiatorName}
-		return validateISCSI(&v, at)
+		v := corev1.ISCSIVolumeSource{TargetPortal: i.TargetPortal, IQN: i.IQN, Lun: i.Lun, InitiatorName: i.InitiatorName, DiscoveryCHAPAuth: i.DiscoveryCHAPAuth, SessionCHAPAuth: i.SessionCHAPAuth}
+		if i.SecretRef != nil {
+			v.SecretRef = &corev1.LocalObjectReference{Name: i.SecretRef.Name}
+		}
+		errs := validateISCSI(&v, at)
+		if i.SecretRef != nil {
+			errs = append(errs, required(at.Child("secretRef"), "name", i.SecretRef.Name)...)
+		}
+		if i.InitiatorName != nil && len(o.Name)+len(":")+len(i.TargetPortal) > 64 {
+			// compat: the field is spelled without a capital.
+			errs = append(errs, field.Invalid(at.Child("targetportal"), i.TargetPortal, longInitiator))
+		}
+		return errs
 	})
 	one("gcePersistentDisk", s.GCEPersistentDisk != nil, func(at *field.Path) field.ErrorList {
 		return append(required(at, "pdName", s.GCEPersistentDisk.PDName), validatePartition(s.GCEPersistentDisk.Partition, at)...)

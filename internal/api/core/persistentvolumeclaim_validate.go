@@ -94,10 +94,15 @@ func validateDataSource(group *string, kind, name string, at *field.Path) field.
 func validateClaimTemplateMeta(m *metav1.ObjectMeta, at *field.Path) field.ErrorList {
 	errs := meta.Annotations(m.Annotations, meta.Child(at, "annotations"))
 	errs = append(errs, meta.Labels(m.Labels, meta.Child(at, "labels"))...)
-	rest := *m
-	rest.Labels, rest.Annotations = nil, nil
-	if rest.Name != "" || rest.GenerateName != "" || rest.Namespace != "" || rest.UID != "" || len(rest.OwnerReferences)+len(rest.Finalizers) > 0 {
-		errs = append(errs, field.Invalid(at, "", "only labels and annotations may be set in metadata of a volume claim template"))
+	for _, f := range []setField{
+		{"name", m.Name != ""}, {"generateName", m.GenerateName != ""}, {"namespace", m.Namespace != ""}, {"selfLink", m.SelfLink != ""}, {"uID", m.UID != ""},
+		{"resourceVersion", m.ResourceVersion != ""}, {"generation", m.Generation != 0}, {"creationTimestamp", !m.CreationTimestamp.IsZero()},
+		{"deletionTimestamp", m.DeletionTimestamp != nil}, {"deletionGracePeriodSeconds", m.DeletionGracePeriodSeconds != nil},
+		{"ownerReferences", m.OwnerReferences != nil}, {"finalizers", m.Finalizers != nil}, {"managedFields", m.ManagedFields != nil},
+	} {
+		if f.set {
+			errs = append(errs, field.Forbidden(at.Child(f.name), "cannot be set"))
+		}
 	}
 	return errs
 }
@@ -122,7 +127,7 @@ func validateClaimUpdate(next, old *corev1.PersistentVolumeClaim) field.ErrorLis
 		was.Resources.Requests = is.Resources.Requests
 	}
 	if !meta.Equal(&was, &is) {
-		errs = append(errs, field.Forbidden(specPath, "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims"))
+		errs = append(errs, field.Forbidden(specPath, "spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims\n"+meta.Diff(was, is)))
 	}
 	return errs
 }

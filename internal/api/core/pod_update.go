@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -128,24 +127,34 @@ func carryScheduling(rest, old *corev1.PodSpec) field.ErrorList {
 		is = rest.Affinity.NodeAffinity.RequiredDuringSchedulingIgnoredDuringExecution
 	}
 	path := specPath.Child("affinity", "nodeAffinity", duringScheduling, "nodeSelectorTerms")
-	if was != nil && (is == nil || len(is.NodeSelectorTerms) != len(was.NodeSelectorTerms)) {
-		errs = append(errs, field.Invalid(path, is, "no additions/deletions to non-empty NodeSelectorTerms list are allowed"))
-	} else if was != nil {
-		for i := range was.NodeSelectorTerms {
-			if !extends(&is.NodeSelectorTerms[i], &was.NodeSelectorTerms[i]) {
-				errs = append(errs, field.Invalid(path.Index(i), meta.GoNames(is.NodeSelectorTerms[i]), "only additions are allowed (no mutations or deletions)"))
+	var before, after []corev1.NodeSelectorTerm
+	if was != nil {
+		before = was.NodeSelectorTerms
+	}
+	if is != nil {
+		after = is.NodeSelectorTerms
+	}
+	if len(before) > 0 && len(after) != len(before) {
+		errs = append(errs, field.Invalid(path, meta.GoNames(after), "no additions/deletions to non-empty NodeSelectorTerms list are allowed"))
+	} else {
+		for i := range before {
+			if !extends(&after[i], &before[i]) {
+				errs = append(errs, field.Invalid(path.Index(i), meta.GoNames(after[i]), "only additions are allowed (no mutations or deletions)"))
 			}
 		}
 	}
-	if rest.Affinity != nil {
-		a := *rest.Affinity
-		a.NodeAffinity = nil
-		rest.Affinity = &a
-		if old.Affinity != nil {
-			a.NodeAffinity = old.Affinity.NodeAffinity
-		} else if a.PodAffinity == nil && a.PodAntiAffinity == nil {
-			rest.Affinity = nil
-		}
+	var kept *corev1.NodeAffinity
+	if old.Affinity != nil {
+		kept = old.Affinity.NodeAffinity
+	}
+	switch a := rest.Affinity; {
+	case a == nil && kept != nil:
+		rest.Affinity = &corev1.Affinity{NodeAffinity: kept}
+	case a == nil:
+	case old.Affinity == nil && a.PodAffinity == nil && a.PodAntiAffinity == nil:
+		rest.Affinity = nil
+	default:
+		rest.Affinity = &corev1.Affinity{NodeAffinity: kept, PodAffinity: a.PodAffinity, PodAntiAffinity: a.PodAntiAffinity}
 	}
 	return errs
 }
@@ -155,10 +164,16 @@ func extends(next, old *corev1.NodeSelectorTerm) bool {
 	return len(n) >= len(o) && meta.Equal(n[:len(o)], o) && len(next.MatchFields) >= len(old.MatchFields) && meta.Equal(next.MatchFields[:len(old.MatchFields)], old.MatchFields)
 }
 
-// preparePodStatus keeps the class of service that the pod began with.
+// preparePodStatus keeps the class of service that the pod began with, and podIP in step with podIPs.
 func preparePodStatus(next, old *corev1.Pod) {
-	if next.Status.QOSClass == "" {
-		next.Status.QOSClass = old.Status.QOSClass
+	s := &next.Status
+	meta.Default(&s.QOSClass, old.Status.QOSClass)
+	switch {
+	case s.PodIP == "" && len(s.PodIPs) > 0:
+		s.PodIP = s.PodIPs[0].IP
+	case s.PodIP != "" && (len(s.PodIPs) == 0 || s.PodIPs[0].IP != s.PodIP):
+		// compat: the older field wins where they differ.
+		s.PodIPs = []corev1.PodIP{{IP: s.PodIP}}
 	}
 }
 
@@ -179,11 +194,49 @@ func validatePodStatus(next, old *corev1.Pod, at *field.Path) field.ErrorList {
 	for i, ip := range s.PodIPs {
 		errs = append(errs, meta.IP(meta.Index(meta.Child(at, "podIPs"), i), ip.IP)...)
 	}
+	if ips := s.PodIPs; len(ips) > 2 || len(ips) == 2 && isIPv6(ips[0].IP) == isIPv6(ips[1].IP) {
+		errs = append(errs, field.Invalid(meta.Child(at, "podIPs"), meta.GoNames(ips), oneOfEachFamily))
+	}
 	for i, ip := range s.HostIPs {
+		if i == 0 && ip.IP != s.HostIP {
+			errs = append(errs, field.Invalid(meta.Child(meta.Index(meta.Child(at, "hostIPs"), 0), "ip"), ip.IP, "must be equal to `hostIP`"))
+		}
 		errs = append(errs, meta.IP(meta.Index(meta.Child(at, "hostIPs"), i), ip.IP)...)
 	}
+	if ips := s.HostIPs; len(ips) > 2 || len(ips) == 2 && isIPv6(ips[0].IP) == isIPv6(ips[1].IP) {
+		errs = append(errs, field.Invalid(meta.Child(at, "hostIPs"), meta.GoNames(ips), oneOfEachFamily))
+	}
+	errs = append(errs, validateClaimStatuses(next, meta.Child(at, "resourceClaimStatuses"))...)
 	errs = append(errs, validateRevival(next, s.ContainerStatuses, old.Status.ContainerStatuses, meta.Child(at, "containerStatuses"))...)
 	return append(errs, validateRevival(next, s.InitContainerStatuses, old.Status.InitContainerStatuses, meta.Child(at, "initContainerStatuses"))...)
+}
+
+const oneOfEachFamily = "may specify no more than one IP for each IP family"
+
+// validateClaimStatuses checks what is told of the claims that the pod names.
+func validateClaimStatuses(p *corev1.Pod, at *field.Path) field.ErrorList {
+	if len(p.Status.ResourceClaimStatuses) == 0 {
+		return nil
+	}
+	var errs field.ErrorList
+	var claims, told seen
+	for i := range p.Spec.ResourceClaims {
+		claims.add(p.Spec.ResourceClaims[i].Name)
+	}
+	for i := range p.Status.ResourceClaimStatuses {
+		s, idx := &p.Status.ResourceClaimStatuses[i], meta.Index(at, i)
+		if !claims.has(s.Name) {
+			errs = append(errs, field.Invalid(meta.Child(idx, "name"), s.Name, "must match the name of an entry in `spec.resourceClaims`"))
+		}
+		if told.add(s.Name) {
+			errs = append(errs, field.Duplicate(meta.Child(idx, "name"), s.Name))
+		}
+		if s.ResourceClaimName != nil {
+			// compat: the error names the other field.
+			errs = append(errs, meta.NameError(meta.Child(idx, "name"), *s.ResourceClaimName, meta.DNSSubdomain)...)
+		}
+	}
+	return errs
 }
 
 // validateRevival refuses that a container runs again which may not.
@@ -233,43 +286,4 @@ func validateEphemeralUpdate(n, o api.Object) field.ErrorList {
 		}
 	}
 	return errs
-}
-
-// validateResize lets CPU and memory of containers change, but not the class of service.
-func validateResize(n, o api.Object) field.ErrorList {
-	next, old := n.(*corev1.Pod), o.(*corev1.Pod)
-	errs := validatePodAlways(next)
-	if old.Status.QOSClass != "" && qosClass(&next.Spec) != old.Status.QOSClass {
-		errs = append(errs, field.Invalid(specPath, string(qosClass(&next.Spec)), "Pod QOS Class may not change as a result of resizing"))
-	}
-	rest := next.Spec.DeepCopy()
-	for i := range min(len(rest.Containers), len(old.Spec.Containers)) {
-		carryResize(&rest.Containers[i], &old.Spec.Containers[i])
-	}
-	for i := range min(len(rest.InitContainers), len(old.Spec.InitContainers)) {
-		carryResize(&rest.InitContainers[i], &old.Spec.InitContainers[i])
-	}
-	if !meta.Equal(rest, &old.Spec) {
-		errs = append(errs, field.Forbidden(specPath, "only cpu and memory resources are mutable\n"+strings.TrimSuffix(meta.Diff(old.Spec, rest), "\n")))
-	}
-	return errs
-}
-
-func carryResize(rest, old *corev1.Container) {
-	carry := func(to *corev1.ResourceList, from corev1.ResourceList) {
-		for _, name := range resizable {
-			q, ok := from[name]
-			if !ok {
-				delete(*to, name)
-				continue
-			}
-			if *to == nil {
-				*to = corev1.ResourceList{}
-			}
-			(*to)[name] = q
-		}
-	}
-	carry(&rest.Resources.Limits, old.Resources.Limits)
-	carry(&rest.Resources.Requests, old.Resources.Requests)
-	rest.ResizePolicy = old.ResizePolicy
 }

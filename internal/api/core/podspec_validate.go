@@ -71,7 +71,11 @@ func validatePodSpec(s *corev1.PodSpec, m *metav1.ObjectMeta, at *field.Path, te
 		errs = append(errs, ValidateOverhead(s.Overhead, meta.Child(at, "overhead"))...)
 	}
 	if s.OS != nil {
-		errs = append(errs, validateOS(s.OS, meta.Child(at, "os"))...)
+		if e := validateOS(s.OS, meta.Child(at, "os")); len(e) > 0 {
+			errs = append(errs, e...)
+		} else {
+			errs = append(errs, p.osFields(at)...)
+		}
 	}
 	return errs
 }

@@ -2,9 +2,12 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -14,23 +17,25 @@ func warnPod(next, old *corev1.Pod) []string {
 	if old != nil && old.Generation == next.Generation {
 		return nil
 	}
-	var warnings []string
+	var w warnings
 	if old == nil && next.Spec.Hostname == "" {
 		if msgs := meta.DNSLabel(next.Name); len(msgs) > 0 && next.Name != "" {
-			warnings = append(warnings, fmt.Sprintf("metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: %v", msgs))
+			w = append(w, fmt.Sprintf("metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: %v", msgs))
 		}
 	}
-	return append(warnings, warnPodSpec(&next.Spec, specPath)...)
+	w.annotations(&next.ObjectMeta, &next.Spec, false, nil)
+	return append(w, warnPodSpec(&next.Spec, specPath)...)
 }
 
 // TemplateWarnings tells what is questionable in a template, and in the name of
 // its owner, which its pods' names begin with.
 func TemplateWarnings(owner string, t *corev1.PodTemplateSpec, at *field.Path) []string {
-	var warnings []string
+	var w warnings
 	if msgs := meta.DNSLabel(owner); len(msgs) > 0 && owner != "" {
-		warnings = append(warnings, fmt.Sprintf("metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: %v", msgs))
+		w = append(w, fmt.Sprintf("metadata.name: this is used in Pod names and hostnames, which can result in surprising behavior; a DNS label is recommended: %v", msgs))
 	}
-	return append(warnings, warnPodSpec(&t.Spec, at.Child("spec"))...)
+	w.annotations(&t.ObjectMeta, &t.Spec, true, at)
+	return append(w, warnPodSpec(&t.Spec, at.Child("spec"))...)
 }
 
 // deprecatedNodeLabels are labels of nodes under their old names, and what to use instead.
@@ -42,6 +47,19 @@ var deprecatedNodeLabels = map[string]string{
 	"beta.kubernetes.io/instance-type":         `deprecated since v1.17; use "node.kubernetes.io/instance-type" instead`,
 }
 
+// warnings are texts for the writer of an object. Nobody reads more than there may be.
+type warnings []string
+
+const mostWarnings = 200
+
+func (w *warnings) full() bool { return len(*w) >= mostWarnings }
+
+func (w *warnings) add(at *field.Path, text string) {
+	if !w.full() {
+		*w = append(*w, at.String()+": "+text)
+	}
+}
+
 // warnPodSpec makes paths only when there is something to tell (see meta.Checked).
 func warnPodSpec(s *corev1.PodSpec, at *field.Path) []string {
 	if len(podSpecWarnings(s, nil)) == 0 {
@@ -50,12 +68,17 @@ func warnPodSpec(s *corev1.PodSpec, at *field.Path) []string {
 	return podSpecWarnings(s, at)
 }
 
+const nullSelector = "a null labelSelector results in matching no pod"
+
 func podSpecWarnings(s *corev1.PodSpec, at *field.Path) warnings {
 	var w warnings
 	for k := range s.NodeSelector {
 		if text, ok := deprecatedNodeLabels[k]; ok {
 			w.add(at.Child("nodeSelector").Key(k), text)
 		}
+	}
+	if s.Affinity != nil {
+		w.affinity(s.Affinity, meta.Child(at, "affinity"))
 	}
 	for i := range s.TopologySpreadConstraints {
 		c := &s.TopologySpreadConstraints[i]
@@ -64,129 +87,194 @@ func podSpecWarnings(s *corev1.PodSpec, at *field.Path) warnings {
 			w.add(idx.Child("topologyKey"), c.TopologyKey+" is "+text)
 		}
 		if c.LabelSelector == nil {
-			w.add(idx.Child("labelSelector"), "a null labelSelector results in matching no pod")
+			w.add(idx.Child("labelSelector"), nullSelector)
 		}
 	}
-	for i := range s.ImagePullSecrets {
-		if s.ImagePullSecrets[i].Name == "" {
-			w.add(at.Child("imagePullSecrets").Index(i), `invalid empty name ""`)
-		}
-	}
+	w.lists(s, at)
 	if g := s.TerminationGracePeriodSeconds; g != nil && *g < 0 {
 		w.add(at.Child("terminationGracePeriodSeconds"), "must be >= 0; negative values are invalid and will be treated as 1")
 	}
 	for i := range s.Volumes {
 		w.volume(&s.Volumes[i], meta.Index(meta.Child(at, "volumes"), i))
 	}
-	for _, l := range []struct {
-		name string
-		cs   []corev1.Container
-	}{{"initContainers", s.InitContainers}, {"containers", s.Containers}} {
-		for i := range l.cs {
-			w.container(&l.cs[i], at, l.name, i)
-		}
+	for i := range s.InitContainers {
+		w.container(&s.InitContainers[i], meta.Index(meta.Child(at, "initContainers"), i))
 	}
+	for i := range s.Containers {
+		w.container(&s.Containers[i], meta.Index(meta.Child(at, "containers"), i))
+	}
+	w.ports(s, at)
+	w.fractions(s.Overhead, meta.Child(at, "overhead"))
 	return w
 }
 
-type warnings []string
-
-func (w *warnings) add(at *field.Path, text string) { *w = append(*w, at.String()+": "+text) }
-
-func (w *warnings) container(c *corev1.Container, at *field.Path, list string, i int) {
-	var names seen
-	for j := range c.Env {
-		if e := &c.Env[j]; names.add(e.Name) && !strings.Contains(e.Value, "$("+e.Name+")") {
-			w.add(at.Child(list).Index(i).Child("env").Index(j), fmt.Sprintf("hides previous definition of %q, which may be dropped when using apply", e.Name))
+// affinity tells of labels under their old names, of values that no label has, and of selectors that are null.
+func (w *warnings) affinity(a *corev1.Affinity, at *field.Path) {
+	if n := a.NodeAffinity; n != nil {
+		path := meta.Child(at, "nodeAffinity")
+		if r := n.RequiredDuringSchedulingIgnoredDuringExecution; r != nil {
+			w.nodeSelector(r, meta.Child(path, duringScheduling))
+		}
+		for i := range n.PreferredDuringSchedulingIgnoredDuringExecution {
+			w.nodeTerm(&n.PreferredDuringSchedulingIgnoredDuringExecution[i].Preference, true, meta.Child(meta.Index(meta.Child(path, ifPossible), i), "preference"))
 		}
 	}
-	for j := 1; j < len(c.Ports); j++ {
-		for k := range j {
-			if a, b := &c.Ports[k], &c.Ports[j]; a.ContainerPort == b.ContainerPort && a.Protocol == b.Protocol && a.HostPort == b.HostPort && a.HostIP == b.HostIP {
-				w.add(at.Child(list).Index(i).Child("ports").Index(j), fmt.Sprintf("duplicate port definition with %s", at.Child(list).Index(i).Child("ports").Index(k)))
-				break
-			}
-		}
+	if p := a.PodAffinity; p != nil {
+		w.podTerms(p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution, meta.Child(at, "podAffinity"))
 	}
-	for _, r := range []struct {
-		name string
-		list corev1.ResourceList
-	}{{"limits", c.Resources.Limits}, {"requests", c.Resources.Requests}} {
-		for name, q := range r.list {
-			if (name == corev1.ResourceMemory || name == corev1.ResourceEphemeralStorage) && q.MilliValue()%1000 != 0 {
-				w.add(at.Child(list).Index(i).Child("resources", r.name).Key(string(name)), fmt.Sprintf("fractional byte value %q is invalid, must be an integer", q.String()))
-			}
-		}
+	if p := a.PodAntiAffinity; p != nil {
+		w.podTerms(p.RequiredDuringSchedulingIgnoredDuringExecution, p.PreferredDuringSchedulingIgnoredDuringExecution, meta.Child(at, "podAntiAffinity"))
 	}
 }
 
-// A deprecatedSource is a kind of volume that may be written down and is no more.
-type deprecatedSource struct {
-	set        bool
-	name, text string
+func (w *warnings) nodeSelector(s *corev1.NodeSelector, at *field.Path) {
+	for i := range s.NodeSelectorTerms {
+		w.nodeTerm(&s.NodeSelectorTerms[i], false, meta.Index(meta.Child(at, "nodeSelectorTerms"), i))
+	}
 }
 
-func (w *warnings) volume(v *corev1.Volume, at *field.Path) {
-	for _, d := range []deprecatedSource{
-		{v.PhotonPersistentDisk != nil, "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"},
-		{v.GitRepo != nil, "gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"},
-		{v.ScaleIO != nil, "scaleIO", "deprecated in v1.16, non-functional in v1.22+"},
-		{v.Flocker != nil, "flocker", "deprecated in v1.22, non-functional in v1.25+"},
-		{v.StorageOS != nil, "storageOS", "deprecated in v1.22, non-functional in v1.25+"},
-		{v.Quobyte != nil, "quobyte", "deprecated in v1.22, non-functional in v1.25+"},
-		{v.Glusterfs != nil, "glusterfs", "deprecated in v1.25, non-functional in v1.26+"},
-		{v.CephFS != nil, "cephfs", "deprecated in v1.28, non-functional in v1.31+"},
-		{v.RBD != nil, "rbd", "deprecated in v1.28, non-functional in v1.31+"},
-	} {
-		if d.set {
-			w.add(at.Child(d.name), d.text)
+func (w *warnings) nodeTerm(t *corev1.NodeSelectorTerm, values bool, at *field.Path) {
+	for i := range t.MatchExpressions {
+		e, idx := &t.MatchExpressions[i], meta.Index(meta.Child(at, "matchExpressions"), i)
+		if text, ok := deprecatedNodeLabels[e.Key]; ok {
+			w.add(idx.Child("key"), e.Key+" is "+text)
 		}
-	}
-	switch {
-	case v.Secret != nil:
-		w.overlaps(itemPaths(v.Secret.Items), "volume %q (Secret %q)", v.Name, v.Secret.SecretName)
-	case v.ConfigMap != nil:
-		w.overlaps(itemPaths(v.ConfigMap.Items), "volume %q (ConfigMap %q)", v.Name, v.ConfigMap.Name)
-	case v.DownwardAPI != nil:
-		var paths []string
-		for i := range v.DownwardAPI.Items {
-			paths = append(paths, v.DownwardAPI.Items[i].Path)
+		if !values {
+			continue
 		}
-		w.overlaps(paths, "volume %q (DownwardAPI)", v.Name)
-	case v.Projected != nil && len(v.Projected.Sources) == 0:
-		*w = append(*w, fmt.Sprintf("volume %q (Projected) has no sources provided", v.Name))
-	case v.Ephemeral != nil && v.Ephemeral.VolumeClaimTemplate != nil:
-		*w = append(*w, ClaimWarnings(&v.Ephemeral.VolumeClaimTemplate.Spec, at.Child("ephemeral", "volumeClaimTemplate", "spec", "resources", "requests").Key("storage").String())...)
-	}
-}
-
-func itemPaths(items []corev1.KeyToPath) []string {
-	if len(items) < 2 {
-		return nil // nothing to lie over each other
-	}
-	var paths []string
-	for i := range items {
-		paths = append(paths, items[i].Path)
-	}
-	return paths
-}
-
-// overlaps tells of files that would be written twice, or below each other.
-func (w *warnings) overlaps(paths []string, volume string, names ...string) {
-	for i, p := range paths {
-		for _, q := range paths[:i] {
-			if p == q || below(p, q) || below(q, p) {
-				args := make([]any, len(names))
-				for i := range names {
-					args[i] = names[i]
-				}
-				*w = append(*w, fmt.Sprintf(volume, args...)+fmt.Sprintf(": overlapping paths: %q with %q", p, q))
+		for j, v := range e.Values {
+			for _, msg := range meta.LabelValue(v) {
+				w.add(idx.Child("values").Index(j), v+" is invalid, "+msg)
 			}
 		}
 	}
 }
 
-// below tells whether the path leads to what is in the folder.
-func below(path, folder string) bool {
-	return len(path) > len(folder) && path[len(folder)] == '/' && path[:len(folder)] == folder
+func (w *warnings) podTerms(required []corev1.PodAffinityTerm, preferred []corev1.WeightedPodAffinityTerm, at *field.Path) {
+	for i := range required {
+		if required[i].LabelSelector == nil {
+			w.add(at.Child(duringScheduling).Index(i).Child("labelSelector"), nullSelector)
+		}
+	}
+	for i := range preferred {
+		if preferred[i].PodAffinityTerm.LabelSelector == nil {
+			w.add(at.Child(ifPossible).Index(i).Child("podAffinityTerm", "labelSelector"), nullSelector)
+		}
+	}
+}
+
+// lists tells of what is named twice, or in a form that is not the usual one.
+func (w *warnings) lists(s *corev1.PodSpec, at *field.Path) {
+	if len(s.ImagePullSecrets) > 0 {
+		var names seen
+		for i := range s.ImagePullSecrets {
+			if name := s.ImagePullSecrets[i].Name; name == "" {
+				w.add(at.Child("imagePullSecrets").Index(i).Child("name"), `invalid empty name ""`)
+			} else if names.add(name) {
+				w.add(at.Child("imagePullSecrets").Index(i).Child("name"), fmt.Sprintf("duplicate name %q", name))
+			}
+		}
+	}
+	if len(s.HostAliases) > 0 {
+		var ips seen
+		for i := range s.HostAliases {
+			ip, path := s.HostAliases[i].IP, meta.Child(meta.Index(meta.Child(at, "hostAliases"), i), "ip")
+			if ips.add(ip) {
+				w.add(path, fmt.Sprintf("duplicate ip %q", ip))
+			}
+			w.address(ip, path)
+		}
+	}
+	if c := s.DNSConfig; c != nil {
+		for i, ip := range c.Nameservers {
+			w.address(ip, meta.Index(meta.Child(at, "dnsConfig", "nameservers"), i))
+		}
+	}
+}
+
+func (w *warnings) address(ip string, at *field.Path) {
+	if !meta.CanonicalIP(ip) && !w.full() {
+		*w = append(*w, validation.GetWarningsForIP(at, ip)...)
+	}
+}
+
+func (w *warnings) container(c *corev1.Container, at *field.Path) {
+	if len(c.Env) > 1 {
+		var names seen
+		for i := range c.Env {
+			e := &c.Env[i]
+			if !names.add(e.Name) {
+				continue
+			}
+			// A value may add to the one before by naming itself.
+			if self := "$(" + e.Name + ")"; e.ValueFrom != nil || e.Value == self || !strings.Contains(e.Value, self) {
+				w.add(at.Child("env").Index(i), fmt.Sprintf("hides previous definition of %q, which may be dropped when using apply", e.Name))
+			}
+		}
+	}
+	w.fractions(c.Resources.Limits, meta.Child(at, "resources", "limits"))
+	w.fractions(c.Resources.Requests, meta.Child(at, "resources", "requests"))
+}
+
+// fractions tells of parts of bytes.
+func (w *warnings) fractions(l corev1.ResourceList, at *field.Path) {
+	for name, q := range l {
+		if (name == corev1.ResourceMemory || name == corev1.ResourceEphemeralStorage) && q.MilliValue()%1000 != 0 {
+			w.add(at.Key(string(name)), fmt.Sprintf("fractional byte value %q is invalid, must be an integer", q.String()))
+		}
+	}
+}
+
+const (
+	seccompContainer  = "container.seccomp.security.alpha.kubernetes.io/"
+	appArmorContainer = corev1.DeprecatedAppArmorBetaContainerAnnotationKeyPrefix
+)
+
+// annotations tells of those that have become fields, unless the field is there too.
+func (w *warnings) annotations(m *metav1.ObjectMeta, s *corev1.PodSpec, template bool, at *field.Path) {
+	var found warnings
+	tell := func(key, text string) { found.add(at.Child("metadata", "annotations").Key(key), text) }
+	var seccomp, appArmor bool
+	if c := s.SecurityContext; c != nil {
+		seccomp, appArmor = c.SeccompProfile != nil, c.AppArmorProfile != nil
+	}
+	for k := range m.Annotations {
+		switch k {
+		case "scheduler.alpha.kubernetes.io/critical-pod":
+			tell(k, `non-functional in v1.16+; use the "priorityClassName" field instead`)
+		case "security.alpha.kubernetes.io/sysctls", "security.alpha.kubernetes.io/unsafe-sysctls":
+			tell(k, `non-functional in v1.11+; use the "sysctls" field instead`)
+		case "seccomp.security.alpha.kubernetes.io/pod":
+			if !seccomp {
+				tell(k, `non-functional in v1.27+; use the "seccompProfile" field instead`)
+			}
+		}
+		if name, ok := strings.CutPrefix(k, seccompContainer); ok {
+			if c, there := securityOf(s, name); there && (c == nil || c.SeccompProfile == nil) {
+				tell(k, `non-functional in v1.27+; use the "seccompProfile" field instead`)
+			}
+		}
+		if name, ok := strings.CutPrefix(k, appArmorContainer); ok && template && !appArmor {
+			if c, there := securityOf(s, name); there && (c == nil || c.AppArmorProfile == nil) {
+				tell(k, `deprecated since v1.30; use the "appArmorProfile" field instead`)
+			}
+		}
+	}
+	slices.Sort(found)
+	*w = append(*w, found...)
+}
+
+// securityOf finds the security context of the container of the name, which may have none.
+func securityOf(s *corev1.PodSpec, name string) (c *corev1.SecurityContext, there bool) {
+	for i := range s.InitContainers {
+		if s.InitContainers[i].Name == name {
+			return s.InitContainers[i].SecurityContext, true
+		}
+	}
+	for i := range s.Containers {
+		if s.Containers[i].Name == name {
+			return s.Containers[i].SecurityContext, true
+		}
+	}
+	return nil, false
 }

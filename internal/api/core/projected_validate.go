@@ -63,9 +63,7 @@ func (p *projection) source(s *corev1.VolumeProjection, at *field.Path) {
 	one("serviceAccountToken", s.ServiceAccountToken != nil, func(at *field.Path) { p.token(s.ServiceAccountToken, at) })
 	one("clusterTrustBundle", s.ClusterTrustBundle != nil, func(at *field.Path) { p.trustBundle(s.ClusterTrustBundle, at) })
 	one("podCertificate", s.PodCertificate != nil, func(at *field.Path) { p.certificate(s.PodCertificate, at) })
-	if n == 0 {
-		p.errs = append(p.errs, field.Required(at, "must specify a volume projection source"))
-	}
+	// compat: a source of no type is nothing; its writer is warned.
 }
 
 func (p *projection) token(t *corev1.ServiceAccountTokenProjection, at *field.Path) {

@@ -19,15 +19,17 @@ func ValidateNodeSelector(s *corev1.NodeSelector, at *field.Path) field.ErrorLis
 	}
 	var errs field.ErrorList
 	for i := range s.NodeSelectorTerms {
-		errs = append(errs, validateNodeTerm(&s.NodeSelectorTerms[i], meta.Index(at, i))...)
+		errs = append(errs, validateNodeTerm(&s.NodeSelectorTerms[i], false, meta.Index(at, i))...)
 	}
 	return errs
 }
 
-func validateNodeTerm(t *corev1.NodeSelectorTerm, at *field.Path) field.ErrorList {
+// validateNodeTerm checks a term. Values that no label can have are refused where the
+// term is a condition; where it is a wish they are warned of.
+func validateNodeTerm(t *corev1.NodeSelectorTerm, wish bool, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range t.MatchExpressions {
-		errs = append(errs, validateNodeRequirement(&t.MatchExpressions[i], meta.Index(meta.Child(at, "matchExpressions"), i))...)
+		errs = append(errs, validateNodeRequirement(&t.MatchExpressions[i], wish, meta.Index(meta.Child(at, "matchExpressions"), i))...)
 	}
 	for i := range t.MatchFields {
 		errs = append(errs, validateNodeField(&t.MatchFields[i], meta.Index(meta.Child(at, "matchFields"), i))...)
@@ -35,7 +37,7 @@ func validateNodeTerm(t *corev1.NodeSelectorTerm, at *field.Path) field.ErrorLis
 	return errs
 }
 
-func validateNodeRequirement(r *corev1.NodeSelectorRequirement, at *field.Path) field.ErrorList {
+func validateNodeRequirement(r *corev1.NodeSelectorRequirement, anyValue bool, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	switch r.Operator {
 	case corev1.NodeSelectorOpIn, corev1.NodeSelectorOpNotIn:
@@ -54,6 +56,9 @@ func validateNodeRequirement(r *corev1.NodeSelectorRequirement, at *field.Path) 
 		errs = append(errs, field.Invalid(at.Child("operator"), r.Operator, "not a valid selector operator"))
 	}
 	errs = append(errs, meta.LabelName(r.Key, meta.Child(at, "key"))...)
+	if anyValue {
+		return errs
+	}
 	for i, v := range r.Values {
 		errs = append(errs, meta.NameError(meta.Index(meta.Child(at, "values"), i), v, meta.LabelValue)...)
 	}
@@ -102,7 +107,7 @@ func validateAffinity(a *corev1.Affinity, at *field.Path) field.ErrorList {
 			t := &n.PreferredDuringSchedulingIgnoredDuringExecution[i]
 			idx := meta.Index(meta.Child(path, ifPossible), i)
 			errs = append(errs, validateWeight(t.Weight, idx)...)
-			errs = append(errs, validateNodeTerm(&t.Preference, meta.Child(idx, "preference"))...)
+			errs = append(errs, validateNodeTerm(&t.Preference, true, meta.Child(idx, "preference"))...)
 		}
 	}
 	if p := a.PodAffinity; p != nil {

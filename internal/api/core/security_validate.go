@@ -112,43 +112,6 @@ func validateAppArmor(p *corev1.AppArmorProfile, at *field.Path) field.ErrorList
 	return field.ErrorList{field.NotSupported(at.Child("type"), p.Type, appArmorTypes)}
 }
 
-func validateWindowsOptions(o *corev1.WindowsSecurityContextOptions, at *field.Path) field.ErrorList {
-	if o == nil {
-		return nil
-	}
-	at = meta.Child(at, "windowsOptions")
-	var errs field.ErrorList
-	if n := o.GMSACredentialSpecName; n != nil {
-		errs = append(errs, meta.NameError(meta.Child(at, "gmsaCredentialSpecName"), *n, meta.DNSSubdomain)...)
-	}
-	if s := o.GMSACredentialSpec; s != nil {
-		if *s == "" {
-			errs = append(errs, field.Invalid(at.Child("gmsaCredentialSpec"), *s, "gmsaCredentialSpec cannot be an empty string"))
-		} else if len(*s) > 64*1024 {
-			errs = append(errs, field.Invalid(at.Child("gmsaCredentialSpec"), *s, "gmsaCredentialSpec size must be under 64 KiB"))
-		}
-	}
-	if u := o.RunAsUserName; u != nil {
-		path := meta.Child(at, "runAsUserName")
-		domain, user, split := strings.Cut(*u, `\`)
-		switch {
-		case *u == "":
-			errs = append(errs, field.Invalid(path, *u, "runAsUserName cannot be an empty string"))
-		case strings.ContainsFunc(*u, func(r rune) bool { return r < 32 || r == 127 }):
-			errs = append(errs, field.Invalid(path, *u, "runAsUserName cannot contain control characters"))
-		case split && strings.Contains(user, `\`):
-			errs = append(errs, field.Invalid(path, *u, `runAsUserName cannot contain more than one backslash`))
-		case split && len(domain) >= 256:
-			errs = append(errs, field.Invalid(path, *u, "runAsUserName's Domain length must be under 256 characters"))
-		case split && user == "":
-			errs = append(errs, field.Invalid(path, *u, "runAsUserName's User cannot be empty"))
-		case len(user) > 104:
-			errs = append(errs, field.Invalid(path, *u, "runAsUserName's User length must not be longer than 104 characters"))
-		}
-	}
-	return errs
-}
-
 func (p *podChecks) securityContext(at *field.Path) field.ErrorList {
 	c := p.spec.SecurityContext
 	if c == nil {
@@ -251,43 +214,6 @@ func (p *podChecks) hostUsers(at *field.Path) field.ErrorList {
 		if len(s.Containers[i].VolumeDevices) > 0 {
 			errs = append(errs, field.Forbidden(at.Child("containers").Index(i).Child("volumeDevices"), text))
 		}
-	}
-	return errs
-}
-
-// windowsHostProcess checks that host-process containers are not mixed with others.
-func (p *podChecks) windowsHostProcess(at *field.Path) field.ErrorList {
-	s := p.spec
-	var ofPod *bool
-	if s.SecurityContext != nil && s.SecurityContext.WindowsOptions != nil {
-		ofPod = s.SecurityContext.WindowsOptions.HostProcess
-	}
-	some, all := false, true
-	var errs field.ErrorList
-	for _, l := range []struct {
-		name string
-		cs   []corev1.Container
-	}{{"containers", s.Containers}, {"initContainers", s.InitContainers}} {
-		for i := range l.cs {
-			v := ofPod
-			if c := l.cs[i].SecurityContext; c != nil && c.WindowsOptions != nil && c.WindowsOptions.HostProcess != nil {
-				v = c.WindowsOptions.HostProcess
-				if ofPod != nil && *ofPod != *v {
-					errs = append(errs, field.Invalid(at.Child(l.name).Index(i).Child("securityContext", "windowsOptions", "hostProcess"), *v, fmt.Sprintf("pod hostProcess value must be identical if both are specified, was %v", *ofPod)))
-				}
-			}
-			on := v != nil && *v
-			some, all = some || on, all && on
-		}
-	}
-	if !some {
-		return errs
-	}
-	if !all {
-		errs = append(errs, field.Invalid(at, "", "If pod contains any hostProcess containers then all containers must be HostProcess containers"))
-	}
-	if !s.HostNetwork {
-		errs = append(errs, field.Invalid(at.Child("hostNetwork"), false, "hostNetwork must be true if pod contains any hostProcess containers"))
 	}
 	return errs
 }

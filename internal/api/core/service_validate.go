@@ -111,18 +111,7 @@ func validateServicePorts(s *corev1.ServiceSpec, at *field.Path, update bool) fi
 		} else {
 			errs = append(errs, meta.NameError(meta.Child(idx, "name"), p.Name, meta.DNSLabel)...)
 		}
-		for j := range i {
-			q := &s.Ports[j]
-			if p.Name != "" && q.Name == p.Name {
-				errs = append(errs, field.Duplicate(idx.Child("name"), p.Name))
-			}
-			if p.Protocol == q.Protocol && p.NodePort != 0 && p.NodePort == q.NodePort && (update || p.Port == q.Port) {
-				errs = append(errs, field.Duplicate(idx.Child("nodePort"), p.NodePort))
-			}
-			if p.Protocol == q.Protocol && p.Port == q.Port {
-				errs = append(errs, field.Duplicate(idx, meta.GoNames(servicePortKey{Protocol: p.Protocol, Port: p.Port})))
-			}
-		}
+		errs = append(errs, servicePortTwice(s.Ports, i, update, idx)...)
 		errs = append(errs, meta.Port(p.Port, meta.Child(idx, "port"))...)
 		if p.Protocol == "" {
 			errs = append(errs, field.Required(idx.Child("protocol"), ""))
@@ -136,6 +125,29 @@ func validateServicePorts(s *corev1.ServiceSpec, at *field.Path, update bool) fi
 		if s.Type == corev1.ServiceTypeClusterIP && p.NodePort != 0 {
 			errs = append(errs, field.Forbidden(idx.Child("nodePort"), "may not be used when `type` is 'ClusterIP'"))
 		}
+	}
+	return errs
+}
+
+// servicePortTwice tells what of a port is also that of one before it.
+func servicePortTwice(ports []corev1.ServicePort, i int, update bool, idx *field.Path) field.ErrorList {
+	p := &ports[i]
+	var name, nodePort, port bool
+	for j := range i {
+		q := &ports[j]
+		name = name || p.Name != "" && q.Name == p.Name
+		nodePort = nodePort || p.Protocol == q.Protocol && p.NodePort != 0 && p.NodePort == q.NodePort && (update || p.Port == q.Port)
+		port = port || p.Protocol == q.Protocol && p.Port == q.Port
+	}
+	var errs field.ErrorList
+	if name {
+		errs = append(errs, field.Duplicate(idx.Child("name"), p.Name))
+	}
+	if nodePort {
+		errs = append(errs, field.Duplicate(idx.Child("nodePort"), p.NodePort))
+	}
+	if port {
+		errs = append(errs, field.Duplicate(idx, meta.GoNames(servicePortKey{Protocol: p.Protocol, Port: p.Port})))
 	}
 	return errs
 }

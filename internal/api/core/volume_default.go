@@ -71,6 +71,9 @@ func defaultProjected(p *corev1.ProjectedVolumeSource) {
 		if s.ServiceAccountToken != nil {
 			meta.DefaultAt(&s.ServiceAccountToken.ExpirationSeconds, 60*60)
 		}
+		if s.PodCertificate != nil {
+			meta.DefaultAt(&s.PodCertificate.MaxExpirationSeconds, 24*60*60)
+		}
 	}
 }
 

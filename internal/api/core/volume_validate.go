@@ -117,8 +117,20 @@ func validateVolumeSource(v *corev1.Volume, m *metav1.ObjectMeta, at *field.Path
 	if n == 0 {
 		errs = append(errs, field.Required(at, "must specify a volume type"))
 	}
+	if v.Ephemeral != nil && m.Name != "" && v.Name != "" {
+		claim := m.Name + "-" + v.Name
+		for _, msg := range meta.DNSSubdomain(claim) {
+			errs = append(errs, field.Invalid(at.Child("name"), v.Name, "PVC name \""+claim+"\": "+msg))
+		}
+	}
+	if i := v.ISCSI; i != nil && i.InitiatorName != nil && len(v.Name)+len(":")+len(i.TargetPortal) > 64 {
+		errs = append(errs, field.Invalid(at.Child("name"), v.Name, longInitiator))
+	}
 	return errs
 }
+
+// longInitiator is what is wrong with names that make an initiator together.
+const longInitiator = "Total length of <volume name>:<iscsi.targetPortal> must be under 64 characters if iscsi.initiatorName is specified."
 
 // required says which of the texts are missing; pairs of field name and value.
 func required(at *field.Path, pairs ...string) field.ErrorList {
@@ -286,24 +298,12 @@ func ValidateCSIDriverName(name string, at *field.Path) field.ErrorList {
 	return append(errs, meta.NameError(at, strings.ToLower(name), meta.DNSSubdomain)...)
 }
 
-func validateEphemeral(v *corev1.Volume, m *metav1.ObjectMeta, at *field.Path) field.ErrorList {
+func validateEphemeral(v *corev1.Volume, _ *metav1.ObjectMeta, at *field.Path) field.ErrorList {
 	t := v.Ephemeral.VolumeClaimTemplate
 	if t == nil {
 		return field.ErrorList{field.Required(at.Child("volumeClaimTemplate"), "")}
 	}
 	tp := meta.Child(at, "volumeClaimTemplate")
 	errs := validateClaimTemplateMeta(&t.ObjectMeta, meta.Child(tp, "metadata"))
-	errs = append(errs, ValidateClaimSpec(&t.Spec, meta.Child(tp, "spec"))...)
-	if m.Name != "" && v.Name != "" {
-		name := m.Name + "-" + v.Name
-		// compat: the error names a field that is not there.
-		root := at
-		if at != nil {
-			root = at.Root()
-		}
-		for _, msg := range meta.DNSSubdomain(name) {
-			errs = append(errs, field.Invalid(root.Child("name"), v.Name, "PVC name \""+name+"\": "+msg))
-		}
-	}
-	return errs
+	return append(errs, ValidateClaimSpec(&t.Spec, meta.Child(tp, "spec"))...)
 }

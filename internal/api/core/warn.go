@@ -38,6 +38,9 @@ func warnPersistentVolume(next, _ *corev1.PersistentVolume) []string {
 	if s.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRecycle {
 		w.add(specPath.Child("persistentVolumeReclaimPolicy"), "The Recycle reclaim policy is deprecated. Instead, the recommended approach is to use dynamic provisioning.")
 	}
+	if a := s.NodeAffinity; a != nil && a.Required != nil {
+		w.nodeSelector(a.Required, specPath.Child("nodeAffinity", "required"))
+	}
 	for _, d := range []deprecatedSource{
 		{s.PhotonPersistentDisk != nil, "photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"},
 		{s.ScaleIO != nil, "scaleIO", "deprecated in v1.16, non-functional in v1.22+"},
