@@ -12,26 +12,20 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime/serializer/protobuf"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 )
 
 // reader is a client that costs next to nothing, so that what is measured is the server: one
-// connection with several watches, whose frames are read and not decoded, or one that writes. A client of
+// connection with several watches, whose frames are read and not decoded. A client of
 // package net/http needs more of the same processors for an event than the server does.
 type reader struct {
 	framer *http2.Framer
 	conn   *tls.Conn
-	host   string
-	block  bytes.Buffer
-	enc    *hpack.Encoder
 }
 
-// connect opens a connection whose windows are never a matter.
-func (b *bench) connect(ctx context.Context) *reader {
+// openReader opens a connection and as many watches on it.
+func (b *bench) openReader(ctx context.Context, path string, watches int) *reader {
 	cfg, err := clientcmd.BuildConfigFromFlags("", filepath.Join(b.dir, "admin.kubeconfig"))
 	check(err)
 	t, err := rest.TLSConfigFor(cfg)
@@ -41,30 +35,19 @@ func (b *bench) connect(ctx context.Context) *reader {
 	check(err)
 	conn, err := (&tls.Dialer{Config: t}).DialContext(ctx, "tcp", u.Host)
 	check(err)
-	r := &reader{framer: http2.NewFramer(conn, conn), conn: conn.(*tls.Conn), host: u.Host}
-	r.enc = hpack.NewEncoder(&r.block)
+	r := &reader{framer: http2.NewFramer(conn, conn), conn: conn.(*tls.Conn)}
 	_, err = conn.Write([]byte(http2.ClientPreface))
 	check(err)
 	check(r.framer.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1}))
 	check(r.framer.WriteWindowUpdate(0, 1<<30))
-	return r
-}
-
-// request sends the headers of a request.
-func (r *reader) request(stream uint32, end bool, method, path string, headers ...string) {
-	r.block.Reset()
-	fields := append([]string{":method", method, ":scheme", "https", ":authority", r.host, ":path", path}, headers...)
-	for i := 0; i < len(fields); i += 2 {
-		check(r.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]}))
-	}
-	check(r.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: r.block.Bytes(), EndStream: end, EndHeaders: true}))
-}
-
-// openReader opens a connection and as many watches on it.
-func (b *bench) openReader(ctx context.Context, path string, watches int) *reader {
-	r := b.connect(ctx)
+	var block bytes.Buffer
+	enc := hpack.NewEncoder(&block)
 	for i := range watches {
-		r.request(uint32(2*i+1), true, "GET", path, "accept", "application/vnd.kubernetes.protobuf;stream=watch")
+		block.Reset()
+		for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", u.Host}, {":path", path}, {"accept", "application/vnd.kubernetes.protobuf;stream=watch"}} {
+			check(enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]}))
+		}
+		check(r.framer.WriteHeaders(http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndStream: true, EndHeaders: true}))
 	}
 	// The watches stand when each has answered.
 	for answered := 0; answered < watches; {
@@ -106,35 +89,6 @@ func (r *reader) delays(n int) []time.Duration {
 		out = append(out, now.Sub(time.Unix(0, sent)))
 	}
 	return out
-}
-
-// writer returns what writes the ConfigMap with the time in it, and waits for the answer.
-func (b *bench) writer(ctx context.Context, cm *corev1.ConfigMap) func() {
-	r := b.connect(ctx)
-	cm = cm.DeepCopy()
-	cm.ResourceVersion, cm.ManagedFields = "", nil
-	cm.Data["at"] = strconv.FormatInt(time.Now().UnixNano(), 10)
-	var body bytes.Buffer
-	check(protobuf.NewSerializer(scheme.Scheme, scheme.Scheme).Encode(cm, &body))
-	at := bytes.Index(body.Bytes(), stamp) + len(stamp)
-	stream := uint32(1)
-	return func() {
-		strconv.AppendInt(body.Bytes()[:at], time.Now().UnixNano(), 10)
-		r.request(stream, false, "PUT", "/api/v1/namespaces/"+cm.Namespace+"/configmaps/"+cm.Name, "content-type", "application/vnd.kubernetes.protobuf",
-			"accept", "application/vnd.kubernetes.protobuf", "content-length", strconv.Itoa(body.Len()))
-		check(r.framer.WriteData(stream, true, body.Bytes()))
-		for {
-			f, err := r.framer.ReadFrame()
-			check(err)
-			if s, ok := f.(*http2.SettingsFrame); ok && !s.IsAck() {
-				check(r.framer.WriteSettingsAck())
-			}
-			if d, ok := f.(*http2.DataFrame); ok && d.StreamID == stream && d.StreamEnded() {
-				break
-			}
-		}
-		stream += 2
-	}
 }
 
 // readers opens the watches over ten connections and returns what waits for their delays.

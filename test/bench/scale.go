@@ -109,23 +109,17 @@ func (b *bench) fan(ctx context.Context, c []*kubernetes.Clientset) {
 	cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "fan"}, Data: map[string]string{"d": strings.Repeat("x", 1024), "at": strconv.FormatInt(time.Now().UnixNano(), 10)}}
 	cm, err := c[0].CoreV1().ConfigMaps("many").Create(ctx, cm, metav1.CreateOptions{})
 	check(err)
-	b.fanTo("they only read", b.writer(ctx, cm), func() func() []time.Duration {
+	b.fanTo(ctx, c, cm, "they only read", func() func() []time.Duration {
 		return b.readers(ctx, "/api/v1/namespaces/many/configmaps?watch=1&timeoutSeconds=600&resourceVersion="+cm.ResourceVersion, watchers, fanWrites)
 	})
 	cm, err = c[0].CoreV1().ConfigMaps("many").Get(ctx, "fan", metav1.GetOptions{})
 	check(err)
-	write := func() {
-		cm.Data["at"] = strconv.FormatInt(time.Now().UnixNano(), 10)
-		cm.ResourceVersion = ""
-		_, err := c[len(c)-1].CoreV1().ConfigMaps("many").Update(ctx, cm, metav1.UpdateOptions{})
-		check(err)
-	}
-	b.fanTo(fmt.Sprintf("they decode on the same %d cores", runtime.NumCPU()), write, func() func() []time.Duration {
+	b.fanTo(ctx, c, cm, fmt.Sprintf("they decode on the same %d cores", runtime.NumCPU()), func() func() []time.Duration {
 		return b.decoders(ctx, c, cm.ResourceVersion)
 	})
 }
 
-func (b *bench) fanTo(who string, write func(), open func() func() []time.Duration) {
+func (b *bench) fanTo(ctx context.Context, c []*kubernetes.Clientset, cm *corev1.ConfigMap, who string, open func() func() []time.Duration) {
 	wait := open()
 	time.Sleep(500 * time.Millisecond)
 	used := cpu(b.pid)
@@ -133,7 +127,10 @@ func (b *bench) fanTo(who string, write func(), open func() func() []time.Durati
 	defer tick.Stop()
 	for range fanWrites {
 		<-tick.C
-		write()
+		cm.Data["at"] = strconv.FormatInt(time.Now().UnixNano(), 10)
+		cm.ResourceVersion = ""
+		_, err := c[len(c)-1].CoreV1().ConfigMaps("many").Update(ctx, cm, metav1.UpdateOptions{})
+		check(err)
 	}
 	delays := wait()
 	slices.Sort(delays)

@@ -58,12 +58,14 @@ func validateMatch(m *admissionregistrationv1.MatchResources, at *field.Path, ru
 // validateNamedRule checks a rule that may be about some objects only.
 func validateNamedRule(r *admissionregistrationv1.NamedRuleWithOperations, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	seen := make(map[string]bool, len(r.ResourceNames))
 	for i, name := range r.ResourceNames {
 		idx := at.Child("resourceNames").Index(i)
 		errs = append(errs, meta.Invalids(idx, name, api.NameIsPathSegment(name, false))...)
-		if slices.Contains(r.ResourceNames[:i], name) {
+		if seen[name] {
 			errs = append(errs, field.Duplicate(idx, name))
 		}
+		seen[name] = true
 	}
 	return append(errs, validateRule(&r.RuleWithOperations, at)...)
 }
@@ -146,7 +148,7 @@ func validatePolicy(o, old *admissionregistrationv1.ValidatingAdmissionPolicy) f
 	}
 	at := specPath.Child("auditAnnotations")
 	if len(s.AuditAnnotations) > maxAuditAnnotations {
-		errs = append(errs, field.Invalid(at, meta.GoNames(s.AuditAnnotations), fmt.Sprintf("must not have more than %d auditAnnotations", maxAuditAnnotations)))
+		return append(errs, field.Invalid(at, meta.GoNames(s.AuditAnnotations), fmt.Sprintf("must not have more than %d auditAnnotations", maxAuditAnnotations)))
 	}
 	for i := range s.AuditAnnotations {
 		a := &s.AuditAnnotations[i]
@@ -235,13 +237,15 @@ func validatePolicyBinding(o *admissionregistrationv1.ValidatingAdmissionPolicyB
 		errs = append(errs, field.Required(at, "at least one validation action is required"))
 	}
 	valid := []admissionregistrationv1.ValidationAction{admissionregistrationv1.Audit, admissionregistrationv1.Deny, admissionregistrationv1.Warn}
+	seen := map[admissionregistrationv1.ValidationAction]bool{}
 	for i, a := range s.ValidationActions {
 		if !slices.Contains(valid, a) {
 			errs = append(errs, field.NotSupported(at.Index(i), a, valid))
 		}
-		if slices.Contains(s.ValidationActions[:i], a) {
+		if seen[a] {
 			errs = append(errs, field.Duplicate(at.Index(i), a))
 		}
+		seen[a] = true
 	}
 	if slices.Contains(s.ValidationActions, admissionregistrationv1.Deny) && slices.Contains(s.ValidationActions, admissionregistrationv1.Warn) {
 		errs = append(errs, field.Invalid(at, s.ValidationActions, "must not contain both Deny and Warn (repeating the same validation failure information in the API response and headers serves no purpose)"))

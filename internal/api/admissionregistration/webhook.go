@@ -169,12 +169,13 @@ func validateReviewVersions(vs []string, at *field.Path) field.ErrorList {
 		return field.ErrorList{field.Required(at, "must specify one of v1, v1beta1")}
 	}
 	var errs field.ErrorList
-	known := false
+	known, seen := false, make(map[string]bool, len(vs))
 	for i, v := range vs {
-		if slices.Contains(vs[:i], v) {
+		if seen[v] {
 			errs = append(errs, field.Invalid(at.Index(i), v, "duplicate version"))
 			continue
 		}
+		seen[v] = true
 		errs = append(errs, meta.Invalids(at.Index(i), v, validation.IsDNS1035Label(v))...)
 		known = known || v == "v1" || v == "v1beta1"
 	}

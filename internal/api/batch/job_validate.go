@@ -239,13 +239,15 @@ func validateExitCodes(s *batchv1.JobSpec, r *batchv1.PodFailurePolicyOnExitCode
 	case len(r.Values) > 255:
 		errs = append(errs, field.TooMany(values, len(r.Values), 255))
 	}
+	seen := make(map[int32]bool, len(r.Values))
 	for i, v := range r.Values {
 		if r.Operator == batchv1.PodFailurePolicyOnExitCodesOpIn && v == 0 {
 			errs = append(errs, field.Invalid(values.Index(i), v, "must not be 0 for the In operator"))
 		}
-		if slices.Contains(r.Values[:i], v) {
+		if seen[v] {
 			errs = append(errs, field.Duplicate(values.Index(i), v))
 		}
+		seen[v] = true
 	}
 	if !slices.IsSorted(r.Values) {
 		errs = append(errs, field.Invalid(values, r.Values, "must be ordered"))

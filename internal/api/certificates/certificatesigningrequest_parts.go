@@ -36,13 +36,17 @@ func validateRequest(o *certificatesv1.CertificateSigningRequest) field.ErrorLis
 	if len(s.Usages) == 0 {
 		errs = append(errs, field.Required(usages, ""))
 	}
+	seen := make(map[certificatesv1.KeyUsage]bool, len(s.Usages))
+	unknown := field.NotSupported(usages, certificatesv1.KeyUsage(""), keyUsages)
 	for i, u := range s.Usages {
 		if !slices.Contains(keyUsages, u) {
-			errs = append(errs, field.NotSupported(usages.Index(i), u, keyUsages))
+			// The text is long, and the same for all.
+			errs = append(errs, &field.Error{Type: unknown.Type, Field: usages.Index(i).String(), BadValue: u, Detail: unknown.Detail})
 		}
-		if slices.Contains(s.Usages[:i], u) {
+		if seen[u] {
 			errs = append(errs, field.Duplicate(usages.Index(i), u))
 		}
+		seen[u] = true
 	}
 	if s.SignerName == "kubernetes.io/legacy-unknown" {
 		errs = append(errs, field.Invalid(specPath.Child("signerName"), s.SignerName, "the legacy signerName is not allowed via this API version"))
@@ -139,7 +143,7 @@ func validateRequestStatus(next, old *certificatesv1.CertificateSigningRequest) 
 		if len(had) > 0 {
 			errs = append(errs, field.Forbidden(at, "updates may not modify existing certificate content"))
 		}
-		if err := parseCertificates(have); err != nil {
+		if err := parseCertificates(have); err != nil && len(have) > 0 {
 			errs = append(errs, field.Invalid(at, have, err.Error()))
 		}
 	}
@@ -148,9 +152,6 @@ func validateRequestStatus(next, old *certificatesv1.CertificateSigningRequest) 
 
 // parseCertificates wants one certificate or more, and nothing that is none.
 func parseCertificates(data []byte) error {
-	if len(data) == 0 {
-		return nil
-	}
 	for n := 0; ; n++ {
 		block, rest := pem.Decode(data)
 		switch {

@@ -122,10 +122,10 @@ func validateHints(h *discoveryv1.EndpointHints, at *field.Path) field.ErrorList
 }
 
 func validateHinted(names []string, check func(string) []string, at *field.Path) field.ErrorList {
-	var errs field.ErrorList
 	if len(names) > maxHints {
-		errs = append(errs, field.TooMany(at, len(names), maxHints))
+		return field.ErrorList{field.TooMany(at, len(names), maxHints)}
 	}
+	var errs field.ErrorList
 	for i, n := range names {
 		idx := at.Index(i).Child("name")
 		if slices.Contains(names[:i], n) {

@@ -18,22 +18,26 @@ func validateRuntimeClass(o *nodev1.RuntimeClass) field.ErrorList {
 		at := field.NewPath("scheduling")
 		errs = append(errs, meta.Labels(s.NodeSelector, at.Child("nodeSelector"))...)
 		errs = append(errs, core.ValidateTolerations(s.Tolerations, at.Child("tolerations"))...)
-		for i := range s.Tolerations {
-			for j := range i {
-				if sameToleration(s.Tolerations[i], s.Tolerations[j]) {
-					errs = append(errs, field.Duplicate(at.Child("tolerations").Index(i), meta.GoNames(s.Tolerations[i])))
-					break
-				}
+		seen := make(map[toleration]bool, len(s.Tolerations))
+		for i, t := range s.Tolerations {
+			key := toleration{t, t.TolerationSeconds != nil, 0}
+			if key.limited {
+				key.seconds, key.TolerationSeconds = *t.TolerationSeconds, nil
 			}
+			if seen[key] {
+				errs = append(errs, field.Duplicate(at.Child("tolerations").Index(i), meta.GoNames(t)))
+			}
+			seen[key] = true
 		}
 	}
 	return errs
 }
 
-func sameToleration(a, b corev1.Toleration) bool {
-	x, y := a.TolerationSeconds, b.TolerationSeconds
-	a.TolerationSeconds, b.TolerationSeconds = nil, nil
-	return a == b && (x == y || x != nil && y != nil && *x == *y)
+// toleration has the seconds beside it, so that what is the same is equal.
+type toleration struct {
+	corev1.Toleration
+	limited bool
+	seconds int64
 }
 
 func validateRuntimeClassUpdate(next, old *nodev1.RuntimeClass) field.ErrorList {

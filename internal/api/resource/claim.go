@@ -2,7 +2,6 @@ package resource
 
 import (
 	"encoding/json"
-	"slices"
 	"strings"
 
 	resourcev1 "k8s.io/api/resource/v1"
@@ -120,11 +119,13 @@ func validateRequest(class string, selectors []resourcev1.DeviceSelector, mode r
 
 func validateNames(names []string, known map[string]bool, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	seen := make(map[string]bool, len(names))
 	for i, n := range names {
-		if slices.Contains(names[:i], n) {
+		if seen[n] {
 			errs = append(errs, field.Duplicate(at.Index(i), n))
 			continue
 		}
+		seen[n] = true
 		if parts := strings.Split(n, "/"); len(parts) <= 2 {
 			for _, part := range parts {
 				errs = append(errs, meta.NameError(at.Index(i), part, meta.DNSLabel)...)

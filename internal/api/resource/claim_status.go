@@ -2,6 +2,7 @@ package resource
 
 import (
 	resourcev1 "k8s.io/api/resource/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -13,18 +14,17 @@ func validateClaimStatus(next, old *resourcev1.ResourceClaim) field.ErrorList {
 	n, o := &next.Status, &old.Status
 	reserved := at.Child("reservedFor")
 	var errs field.ErrorList
+	seen := make(map[types.UID]bool, len(n.ReservedFor))
 	for i, r := range n.ReservedFor {
 		for _, f := range []struct{ name, value string }{{"resource", r.Resource}, {"name", r.Name}, {"uid", string(r.UID)}} {
 			if f.value == "" {
 				errs = append(errs, field.Required(reserved.Index(i).Child(f.name), ""))
 			}
 		}
-		for j := range i {
-			if n.ReservedFor[j].UID == r.UID {
-				errs = append(errs, field.Duplicate(reserved.Index(i).Child("uid"), r.UID))
-				break
-			}
+		if seen[r.UID] {
+			errs = append(errs, field.Duplicate(reserved.Index(i).Child("uid"), r.UID))
 		}
+		seen[r.UID] = true
 	}
 	errs = append(errs, atMost(len(n.ReservedFor), resourcev1.ResourceClaimReservedForMaxSize, reserved)...)
 	if n.Allocation != nil {

@@ -11,6 +11,9 @@ import (
 // before are not compiled again: what the object does not change stays as it is.
 func validateSelectors(selectors []resourcev1.DeviceSelector, same bool, at *field.Path) field.ErrorList {
 	at = at.Child("selectors")
+	if errs := atMost(len(selectors), resourcev1.DeviceSelectorsMaxSize, at); len(errs) > 0 {
+		return errs // to compile them all takes long
+	}
 	var errs field.ErrorList
 	for i := range selectors {
 		idx := at.Index(i).Child("cel")
@@ -20,7 +23,7 @@ func validateSelectors(selectors []resourcev1.DeviceSelector, same bool, at *fie
 			errs = append(errs, validateSelector(c.Expression, idx.Child("expression"))...)
 		}
 	}
-	return append(errs, atMost(len(selectors), resourcev1.DeviceSelectorsMaxSize, at)...)
+	return errs
 }
 
 func validateSelector(text string, at *field.Path) field.ErrorList {

@@ -41,15 +41,14 @@ func validateSlice(o *resourcev1.ResourceSlice) field.ErrorList {
 	if n := len(s.Devices); n > resourcev1.ResourceSliceMaxDevices {
 		errs = append(errs, field.TooMany(specPath.Child("devices"), n, resourcev1.ResourceSliceMaxDevices))
 	}
+	seen := make(map[string]bool, len(s.Devices))
 	for i := range s.Devices {
 		d := &s.Devices[i]
 		idx := specPath.Child("devices").Index(i)
-		for j := range i {
-			if s.Devices[j].Name == d.Name {
-				errs = append(errs, field.Duplicate(idx, d.Name))
-				break
-			}
+		if seen[d.Name] {
+			errs = append(errs, field.Duplicate(idx, d.Name))
 		}
+		seen[d.Name] = true
 		errs = append(errs, validateDevice(d, s.PerDeviceNodeSelection != nil && *s.PerDeviceNodeSelection, idx)...)
 	}
 	return errs

@@ -131,9 +131,6 @@ func (m *merging) keyDefault(item *Type, k Key) {
 	if err := json.NewDecoder(strings.NewReader(k.Default)).Decode(&v); err != nil {
 		return
 	}
-	if f, ok := v.(float64); ok {
-		v = int64(f)
-	}
 	name := m.names[item]
 	for i := range m.types {
 		if m.types[i].Name != name || m.types[i].Map == nil {

@@ -1,12 +1,13 @@
 package storage
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
-	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -56,51 +57,50 @@ func validateStorageClass(o *storagev1.StorageClass) field.ErrorList {
 	if m := o.VolumeBindingMode; m != nil && *m != storagev1.VolumeBindingImmediate && *m != storagev1.VolumeBindingWaitForFirstConsumer {
 		errs = append(errs, field.NotSupported(field.NewPath("volumeBindingMode"), *m, []storagev1.VolumeBindingMode{storagev1.VolumeBindingImmediate, storagev1.VolumeBindingWaitForFirstConsumer}))
 	}
+	seen := map[string]bool{}
 	for i := range o.AllowedTopologies {
 		at := field.NewPath("allowedTopologies").Index(i)
 		errs = append(errs, validateTopology(&o.AllowedTopologies[i], at)...)
-		for j := range i {
-			if sameTopology(&o.AllowedTopologies[i], &o.AllowedTopologies[j]) {
-				errs = append(errs, field.Duplicate(at.Child("matchLabelExpressions"), ""))
-			}
+		key := topologyKey(&o.AllowedTopologies[i])
+		if seen[key] {
+			errs = append(errs, field.Duplicate(at.Child("matchLabelExpressions"), ""))
 		}
+		seen[key] = true
 	}
 	return errs
 }
 
-// sameTopology compares terms whatever the order of their keys and values.
-func sameTopology(a, b *corev1.TopologySelectorTerm) bool {
-	values := func(t *corev1.TopologySelectorTerm) map[string]sets.Set[string] {
-		m := map[string]sets.Set[string]{}
-		for _, e := range t.MatchLabelExpressions {
-			m[e.Key] = sets.New(e.Values...)
-		}
-		return m
+// topologyKey is the same for terms that mean the same, whatever the order of their keys and values.
+func topologyKey(t *corev1.TopologySelectorTerm) string {
+	requirements := make([]string, len(t.MatchLabelExpressions))
+	for i, e := range t.MatchLabelExpressions {
+		values := slices.Sorted(slices.Values(e.Values))
+		requirements[i] = fmt.Sprintf("%q %q", e.Key, slices.Compact(values))
 	}
-	return equality.Semantic.DeepEqual(values(a), values(b))
+	slices.Sort(requirements)
+	return strings.Join(requirements, "\n")
 }
 
 func validateTopology(t *corev1.TopologySelectorTerm, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	keys := map[string]bool{}
 	for i, e := range t.MatchLabelExpressions {
 		idx := at.Child("matchLabelExpressions").Index(i)
 		if len(e.Values) == 0 {
 			errs = append(errs, field.Required(idx.Child("values"), ""))
 		}
+		values := map[string]bool{}
 		for j, v := range e.Values {
-			for k := range j {
-				if e.Values[k] == v {
-					errs = append(errs, field.Duplicate(idx.Child("values").Index(j), v))
-					break
-				}
+			if values[v] {
+				errs = append(errs, field.Duplicate(idx.Child("values").Index(j), v))
 			}
+			values[v] = true
 		}
 		errs = append(errs, meta.LabelName(e.Key, idx.Child("key"))...)
-		for j := range i {
-			if t.MatchLabelExpressions[j].Key == e.Key {
-				errs = append(errs, field.Duplicate(idx.Child("key"), e.Key))
-			}
+		if keys[e.Key] {
+			errs = append(errs, field.Duplicate(idx.Child("key"), e.Key))
 		}
+		keys[e.Key] = true
 	}
 	return errs
 }

@@ -38,14 +38,13 @@ func validateCSIDriver(o *storagev1.CSIDriver) field.ErrorList {
 	if p := s.FSGroupPolicy; p != nil && !slices.Contains(fsGroupPolicies, *p) {
 		errs = append(errs, field.NotSupported(specPath.Child("fsGroupPolicy"), *p, fsGroupPolicies))
 	}
+	seen := make(map[string]bool, len(s.TokenRequests))
 	for i, t := range s.TokenRequests {
 		idx := specPath.Child("tokenRequests").Index(i)
-		for j := range i {
-			if s.TokenRequests[j].Audience == t.Audience {
-				errs = append(errs, field.Duplicate(idx.Child("audience"), t.Audience))
-				break
-			}
+		if seen[t.Audience] {
+			errs = append(errs, field.Duplicate(idx.Child("audience"), t.Audience))
 		}
+		seen[t.Audience] = true
 		if e := t.ExpirationSeconds; e != nil {
 			if *e < 10*60 {
 				errs = append(errs, field.Invalid(idx.Child("expirationSeconds"), *e, "may not specify a duration less than 10 minutes"))
@@ -109,6 +108,7 @@ func modesText(o *storagev1.CSIDriver) string {
 func validateCSINode(o *storagev1.CSINode) field.ErrorList {
 	var errs field.ErrorList
 	at := specPath.Child("drivers")
+	named := make(map[string]bool, len(o.Spec.Drivers))
 	for i, d := range o.Spec.Drivers {
 		idx := at.Index(i)
 		errs = append(errs, core.ValidateCSIDriverName(d.Name, idx.Child("name"))...)
@@ -120,12 +120,10 @@ func validateCSINode(o *storagev1.CSINode) field.ErrorList {
 		if a := d.Allocatable; a != nil && a.Count != nil {
 			errs = append(errs, meta.NonNegative(*a.Count, idx.Child("allocatable"), "count")...)
 		}
-		for j := range i {
-			if o.Spec.Drivers[j].Name == d.Name {
-				errs = append(errs, field.Duplicate(idx.Child("name"), d.Name))
-				break
-			}
+		if named[d.Name] {
+			errs = append(errs, field.Duplicate(idx.Child("name"), d.Name))
 		}
+		named[d.Name] = true
 		seen := map[string]bool{}
 		for _, k := range d.TopologyKeys {
 			if k == "" {
@@ -144,11 +142,13 @@ func validateCSINode(o *storagev1.CSINode) field.ErrorList {
 // validateCSINodeUpdate keeps what a driver told of its node, but for how many volumes it takes.
 func validateCSINodeUpdate(next, old *storagev1.CSINode) field.ErrorList {
 	errs := validateCSINode(next)
-	for _, was := range old.Spec.Drivers {
-		for _, is := range next.Spec.Drivers {
-			if is.Name == was.Name && (is.NodeID != was.NodeID || !slices.Equal(is.TopologyKeys, was.TopologyKeys)) {
-				errs = append(errs, field.Invalid(field.NewPath("CSINodeDriver"), meta.GoNames(is), meta.FieldImmutable))
-			}
+	had := make(map[string]*storagev1.CSINodeDriver, len(old.Spec.Drivers))
+	for i := range old.Spec.Drivers {
+		had[old.Spec.Drivers[i].Name] = &old.Spec.Drivers[i]
+	}
+	for _, is := range next.Spec.Drivers {
+		if was := had[is.Name]; was != nil && (is.NodeID != was.NodeID || !slices.Equal(is.TopologyKeys, was.TopologyKeys)) {
+			errs = append(errs, field.Invalid(field.NewPath("CSINodeDriver"), meta.GoNames(is), meta.FieldImmutable))
 		}
 	}
 	return errs
