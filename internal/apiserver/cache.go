@@ -184,6 +184,9 @@ func (c *cache) trim() {
 
 // snapshot is the state of a namespace (prefix) as a tree of its own.
 func (c *cache) snapshot() *btree.BTreeG[*entry] {
+	if c == nil {
+		return btree.NewBTreeGOptions(func(a, b *entry) bool { return a.key < b.key }, btree.Options{NoLocks: true})
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.tree.Copy()
@@ -210,6 +213,9 @@ func (c *cache) byIndex(_ context.Context, name, value string) []*entry {
 
 // size is how many objects there are.
 func (c *cache) size() int {
+	if c == nil {
+		return 0
+	}
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return len(c.byKey)

@@ -35,7 +35,7 @@ type customServer struct {
 func startCustom(t testing.TB, st store.Store, how ...func(*Options)) *customServer {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	o := Options{Store: st, Log: slog.New(slog.DiscardHandler)}
+	o := Options{Store: st, Log: slog.New(loud{t, slog.DiscardHandler})}
 	for _, f := range how {
 		f(&o)
 	}
@@ -72,6 +72,24 @@ func startCustom(t testing.TB, st store.Store, how ...func(*Options)) *customSer
 		}
 	}
 	return c
+}
+
+// loud fails the test of a server that logs a panic.
+type loud struct {
+	t testing.TB
+	slog.Handler
+}
+
+func (l loud) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l loud) Handle(_ context.Context, r slog.Record) error {
+	if r.Level < slog.LevelError {
+		return nil
+	}
+	text := r.Message
+	r.Attrs(func(a slog.Attr) bool { text += " " + a.String(); return true })
+	l.t.Errorf("logged: %s", text)
+	return nil
 }
 
 // ask makes a request. A body without a Content-Type is JSON, or what a patch is by its beginning.
@@ -184,6 +202,29 @@ func (s *customServer) await(name string, is func(*apiextensionsv1.CustomResourc
 	}
 }
 
+// awaitObject returns when an object of the kind is as wanted.
+func (s *customServer) awaitObject(plural string, is func(api.Object) bool) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	w, err := s.Client(auth.System).Watch(ctx, s.rowOf("v1", plural), "", client.Selector{}, -1)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer w.Close()
+	for {
+		events, err := w.Next(ctx)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, ev := range events {
+			if ev.Object != nil && is(ev.Object) {
+				return
+			}
+		}
+	}
+}
+
 func (s *customServer) rowOf(version, plural string) *api.Resource {
 	return s.row(schema.GroupVersionResource{Group: "example.com", Version: version, Resource: plural})
 }
@@ -259,4 +300,10 @@ func (w *watching) want(texts ...string) {
 			w.t.Errorf("event %q, want %s", line, text)
 		}
 	}
+}
+
+func readAll(r io.ReadCloser) string {
+	defer r.Close()
+	b, _ := io.ReadAll(r)
+	return string(b)
 }

@@ -358,7 +358,7 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, x *exchange, 
 		return nil
 	}
 	if x.accept.media == mediaCBOR {
-		l := cborList{Kind: res.GVK.Kind + "List", APIVersion: res.GVK.GroupVersion().String(), Metadata: meta, Items: make([]any, len(p.entries))}
+		l := cborList{Kind: listKind(res), APIVersion: res.GVK.GroupVersion().String(), Metadata: meta, Items: make([]any, len(p.entries))}
 		for i, e := range p.entries {
 			l.Items[i] = e.object()
 		}
@@ -410,13 +410,21 @@ func appendVarint(b []byte, n int) []byte {
 	return append(b, byte(v))
 }
 
+// listKind is the kind of lists, which definitions may choose.
+func listKind(r *api.Resource) string {
+	if r.Custom != nil {
+		return r.NewList().GetObjectKind().GroupVersionKind().Kind
+	}
+	return r.GVK.Kind + "List"
+}
+
 // writeJSONList streams the items' shared encodings.
 func (s *Server) writeJSONList(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource, meta metav1.ListMeta, entries []*entry) error {
 	mb, err := marshalJSON(meta)
 	if err != nil {
 		return err
 	}
-	head := fmt.Sprintf(`{"kind":"%sList","apiVersion":"%s","metadata":%s,"items":[`, res.GVK.Kind, res.GVK.GroupVersion(), mb)
+	head := fmt.Sprintf(`{"kind":"%s","apiVersion":"%s","metadata":%s,"items":[`, listKind(res), res.GVK.GroupVersion(), mb)
 	// Readers by eye and YAML readers get it in one piece; the others as a stream.
 	if x.accept.pretty || x.accept.media == mediaYAML {
 		var all bytes.Buffer

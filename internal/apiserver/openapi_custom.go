@@ -35,7 +35,7 @@ func customSchemas(k *api.Resource, into map[string][]byte) error {
 		return err
 	}
 	gvk := k.GVK
-	gvk.Kind += "List"
+	gvk.Kind = listKind(k)
 	list, err := marshalJSON(withMetadata(map[string]any{
 		"description": gvk.Kind + " is a list of " + k.GVK.Kind,
 		"required":    []string{"items"},
@@ -43,7 +43,7 @@ func customSchemas(k *api.Resource, into map[string][]byte) error {
 			"description": "List of " + k.GVR.Resource + ". More info: https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md",
 			"type":        "array", "items": map[string]any{"$ref": definitions.Refs + model}}},
 	}, modelMeta+"ListMeta", gvk))
-	into[model], into[model+"List"] = object, list
+	into[model], into[customModel(gvk)] = object, list
 	return err
 }
 

@@ -81,7 +81,7 @@ func (r *served) model() string {
 func (r *served) listModel() string {
 	switch {
 	case r.typ == nil:
-		return customModel(r.gvk) + "List"
+		return customModel(r.gvk.GroupVersion().WithKind(listKind(r.Resource)))
 	case r.list == nil:
 		return ""
 	}

@@ -18,6 +18,8 @@ import (
 	openapi_v2 "github.com/google/gnostic-models/openapiv2"
 	openapi_v3 "github.com/google/gnostic-models/openapiv3"
 	"google.golang.org/protobuf/proto"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/kube-openapi/pkg/spec3"
 	"k8s.io/kube-openapi/pkg/validation/spec"
@@ -41,6 +43,11 @@ func openAPIServer(t testing.TB) *Server {
 // widgets is a kind learned at run time.
 var widgets = &api.Resource{GVK: schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Widget"},
 	GVR: schema.GroupVersionResource{Group: "example.com", Version: "v1", Resource: "widgets"}, Namespaced: true, Verbs: api.AllVerbs,
+	NewList: func() apiruntime.Object {
+		l := &unstructured.UnstructuredList{}
+		l.SetGroupVersionKind(schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "WidgetList"})
+		return l
+	},
 	Custom: &api.Custom{Schema: func() []byte {
 		return []byte(`{"properties":{"spec":{"type":"object","properties":{
 		"size":{"type":"integer","minimum":1,"maximum":9.5,"default":3},"port":{"x-kubernetes-int-or-string":true,"anyOf":[{"type":"integer"},{"type":"string"}]},

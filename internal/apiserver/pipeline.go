@@ -26,6 +26,7 @@ import (
 type exchange struct {
 	*info
 	user     *auth.User
+	row      *api.Resource
 	version  *api.Version // in which the request speaks; nil: the stored one
 	warnings []string
 	empties  bool // the body has empty lists or maps

@@ -42,6 +42,7 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 	if res == nil {
 		return pathNotFound()
 	}
+	x.row = res
 	if err := x.placed(r, res); err != nil {
 		return err
 	}
@@ -221,7 +222,7 @@ func (s *Server) readObject(r *http.Request, x *exchange, gvk schema.GroupVersio
 	}
 	x.empties = media != mediaProtobuf && hasEmpties(b)
 	if u, ok := into.(*unstructured.Unstructured); ok {
-		return decodeCustom(s.row(x.gvr()), media, b, u, fv, x.warn)
+		return decodeCustom(x.row, media, b, u, fv, x.warn)
 	}
 	if v := x.version; v != nil && gvk == v.Resource.GVK {
 		return decodeVersion(v, media, b, into, fv, x.warn)
