@@ -26,6 +26,7 @@ type podChecks struct {
 	spec    *corev1.PodSpec
 	volumes volumes
 	claims  map[string]bool
+	names   seen[string] // of containers, and of the init containers so far
 	// template is set for pod templates, of which less is asked than of pods.
 	template bool
 }
@@ -36,12 +37,11 @@ func (p *podChecks) containers(at *field.Path) field.ErrorList {
 		return field.ErrorList{field.Required(at, "")}
 	}
 	var errs field.ErrorList
-	var names seen
 	for i := range cs {
 		c := &cs[i]
 		idx := meta.Index(at, i)
 		errs = append(errs, p.container(c, idx)...)
-		if names.add(c.Name) {
+		if p.names.add(c.Name) {
 			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
 		}
 		errs = append(errs, p.lifecycle(c, idx)...)
@@ -56,7 +56,7 @@ func (p *podChecks) initContainers(at *field.Path) field.ErrorList {
 		c := &cs[i]
 		idx := meta.Index(at, i)
 		errs = append(errs, p.container(c, idx)...)
-		if c.Name != "" && p.named(c.Name, i) {
+		if c.Name != "" && p.names.add(c.Name) {
 			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
 		}
 		errs = append(errs, hostPortConflicts(cs[i:i+1], at)...)
@@ -77,21 +77,6 @@ func (p *podChecks) initContainers(at *field.Path) field.ErrorList {
 		}
 	}
 	return errs
-}
-
-// named tells whether a container, or an init container before the i-th, has the name.
-func (p *podChecks) named(name string, i int) bool {
-	for j := range p.spec.Containers {
-		if p.spec.Containers[j].Name == name {
-			return true
-		}
-	}
-	for j := range min(i, len(p.spec.InitContainers)) {
-		if p.spec.InitContainers[j].Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 func (p *podChecks) lifecycle(c *corev1.Container, at *field.Path) field.ErrorList {
@@ -175,20 +160,19 @@ func oneOf[T ~string](at *field.Path, child string, v T, list []T) field.ErrorLi
 }
 
 func validateContainerPorts(ports []corev1.ContainerPort, at *field.Path) field.ErrorList {
+	if len(ports) == 0 {
+		return nil
+	}
 	var errs field.ErrorList
+	var names seen[string]
 	for i := range ports {
 		p := &ports[i]
 		idx := meta.Index(meta.Child(at, "ports"), i)
 		if p.Name != "" {
 			if msgs := meta.PortName(p.Name); len(msgs) > 0 {
 				errs = append(errs, meta.Invalids(meta.Child(idx, "name"), p.Name, msgs)...)
-			} else {
-				for j := range i {
-					if ports[j].Name == p.Name {
-						errs = append(errs, field.Duplicate(idx.Child("name"), p.Name))
-						break
-					}
-				}
+			} else if names.add(p.Name) {
+				errs = append(errs, field.Duplicate(idx.Child("name"), p.Name))
 			}
 		}
 		if p.ContainerPort == 0 {
@@ -232,15 +216,16 @@ func hostPortConflicts(cs []corev1.Container, at *field.Path) field.ErrorList {
 }
 
 func (p *podChecks) resizePolicy(rs []corev1.ContainerResizePolicy, at *field.Path) field.ErrorList {
+	if len(rs) == 0 {
+		return nil
+	}
 	var errs field.ErrorList
+	var names seen[corev1.ResourceName]
 	for i := range rs {
 		r := &rs[i]
 		list := meta.Child(at, "resizePolicy")
-		for j := range i {
-			if rs[j].ResourceName == r.ResourceName {
-				errs = append(errs, field.Duplicate(list.Index(i), r.ResourceName))
-				break
-			}
+		if names.add(r.ResourceName) {
+			errs = append(errs, field.Duplicate(list.Index(i), r.ResourceName))
 		}
 		if r.ResourceName == "" {
 			errs = append(errs, field.Required(list, ""))

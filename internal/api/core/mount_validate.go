@@ -9,7 +9,7 @@ import (
 
 func (p *podChecks) mounts(c *corev1.Container, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	var paths seen
+	var paths seen[string]
 	ms := c.VolumeMounts
 	for i := range ms {
 		m := &ms[i]
@@ -81,7 +81,7 @@ func (p *podChecks) devices(c *corev1.Container, at *field.Path) field.ErrorList
 		return nil
 	}
 	var errs field.ErrorList
-	var names, paths, mountNames, mountPaths seen
+	var names, paths, mountNames, mountPaths seen[string]
 	for i := range c.VolumeMounts {
 		mountNames.add(c.VolumeMounts[i].Name)
 		mountPaths.add(c.VolumeMounts[i].MountPath)

@@ -60,8 +60,18 @@ func validateAmounts(list corev1.ResourceList, at *field.Path) field.ErrorList {
 	})
 }
 
+// taintKey is what taints have to differ in.
+type taintKey struct {
+	key    string
+	effect corev1.TaintEffect
+}
+
 func validateTaints(ts []corev1.Taint, at *field.Path) field.ErrorList {
+	if len(ts) == 0 {
+		return nil
+	}
 	var errs field.ErrorList
+	var keys seen[taintKey]
 	for i := range ts {
 		t := &ts[i]
 		idx := meta.Index(at, i)
@@ -74,13 +84,10 @@ func validateTaints(ts []corev1.Taint, at *field.Path) field.ErrorList {
 		} else {
 			errs = append(errs, oneOf(idx, "effect", t.Effect, taintEffects)...)
 		}
-		for j := range i {
-			if ts[j].Key == t.Key && ts[j].Effect == t.Effect {
-				e := field.Duplicate(idx, meta.GoNames(t))
-				e.Detail = "taints must be unique by key and effect pair"
-				errs = append(errs, e)
-				break
-			}
+		if keys.add(taintKey{t.Key, t.Effect}) {
+			e := field.Duplicate(idx, meta.GoNames(t))
+			e.Detail = "taints must be unique by key and effect pair"
+			errs = append(errs, e)
 		}
 	}
 	return errs
@@ -88,11 +95,10 @@ func validateTaints(ts []corev1.Taint, at *field.Path) field.ErrorList {
 
 func validateNodeUpdate(next, old *corev1.Node) field.ErrorList {
 	errs := validateNode(next)
-	for i := range next.Status.Addresses {
-		for j := range i {
-			if next.Status.Addresses[j] == next.Status.Addresses[i] {
-				errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), meta.GoNames(next.Status.Addresses[i])))
-			}
+	var addresses seen[corev1.NodeAddress]
+	for i, a := range next.Status.Addresses {
+		if addresses.add(a) {
+			errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), meta.GoNames(a)))
 		}
 	}
 	if len(old.Spec.PodCIDRs) > 0 {

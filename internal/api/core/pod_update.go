@@ -73,8 +73,12 @@ func carryImages(cs, old []corev1.Container) []corev1.Container {
 
 func validateNewGates(next, old *corev1.Pod) field.ErrorList {
 	var errs field.ErrorList
+	var before seen[corev1.PodSchedulingGate]
+	for _, g := range old.Spec.SchedulingGates {
+		before.add(g)
+	}
 	for i, g := range next.Spec.SchedulingGates {
-		if !slices.Contains(old.Spec.SchedulingGates, g) {
+		if !before.has(g) {
 			errs = append(errs, field.Forbidden(specPath.Child("schedulingGates").Index(i), fmt.Sprintf("only deletion is allowed, but found new scheduling gate '%s'", g.Name)))
 		}
 	}
@@ -100,9 +104,16 @@ func validateDeadline(next, old *int64) field.ErrorList {
 }
 
 func validateMoreTolerations(next, old []corev1.Toleration) field.ErrorList {
+	if len(old) == 0 {
+		return nil
+	}
+	var has seen[corev1.Toleration]
+	for _, n := range next {
+		n.TolerationSeconds = nil
+		has.add(n)
+	}
 	for _, o := range old {
-		o.TolerationSeconds = nil
-		if !slices.ContainsFunc(next, func(n corev1.Toleration) bool { n.TolerationSeconds = nil; return n == o }) {
+		if o.TolerationSeconds = nil; !has.has(o) {
 			return field.ErrorList{field.Forbidden(specPath.Child("tolerations"), "existing toleration can not be modified except its tolerationSeconds")}
 		}
 	}
@@ -219,7 +230,7 @@ func validateClaimStatuses(p *corev1.Pod, at *field.Path) field.ErrorList {
 		return nil
 	}
 	var errs field.ErrorList
-	var claims, told seen
+	var claims, told seen[string]
 	for i := range p.Spec.ResourceClaims {
 		claims.add(p.Spec.ResourceClaims[i].Name)
 	}
@@ -244,31 +255,35 @@ func validateRevival(p *corev1.Pod, next, old []corev1.ContainerStatus, at *fiel
 	if p.Spec.RestartPolicy == corev1.RestartPolicyAlways {
 		return nil
 	}
-	var errs field.ErrorList
-	for _, o := range old {
-		t := o.State.Terminated
-		if t == nil || p.Spec.RestartPolicy == corev1.RestartPolicyOnFailure && t.ExitCode != 0 || ownRestart(p, o.Name) {
+	var ended map[string]bool
+	for i := range old {
+		t := old[i].State.Terminated
+		if t == nil || p.Spec.RestartPolicy == corev1.RestartPolicyOnFailure && t.ExitCode != 0 {
 			continue
 		}
-		for i := range next {
-			if next[i].Name == o.Name && next[i].State.Terminated == nil {
-				errs = append(errs, field.Forbidden(at.Index(i).Child("state"), "may not be transitioned to non-terminated state"))
+		if ended == nil {
+			ended = map[string]bool{}
+		}
+		ended[old[i].Name] = true
+	}
+	if ended == nil {
+		return nil
+	}
+	// Containers with rules of their own may.
+	for _, cs := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+		for i := range cs {
+			if cs[i].RestartPolicy != nil || len(cs[i].RestartPolicyRules) > 0 {
+				delete(ended, cs[i].Name)
 			}
+		}
+	}
+	var errs field.ErrorList
+	for i := range next {
+		if ended[next[i].Name] && next[i].State.Terminated == nil {
+			errs = append(errs, field.Forbidden(at.Index(i).Child("state"), "may not be transitioned to non-terminated state"))
 		}
 	}
 	return errs
-}
-
-// ownRestart tells whether the container has rules of its own.
-func ownRestart(p *corev1.Pod, name string) bool {
-	for _, cs := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
-		for i := range cs {
-			if cs[i].Name == name {
-				return cs[i].RestartPolicy != nil || len(cs[i].RestartPolicyRules) > 0
-			}
-		}
-	}
-	return false
 }
 
 // validateEphemeralUpdate lets ephemeral containers be added, and stay as they are.
@@ -276,12 +291,16 @@ func validateEphemeralUpdate(n, o api.Object) field.ErrorList {
 	next, old := n.(*corev1.Pod), o.(*corev1.Pod)
 	at := specPath.Child("ephemeralContainers")
 	errs := validatePodAlways(next)
+	now := make(map[string]*corev1.EphemeralContainer, len(next.Spec.EphemeralContainers))
+	for i := range next.Spec.EphemeralContainers {
+		e := &next.Spec.EphemeralContainers[i]
+		now[e.Name] = e
+	}
 	for i := range old.Spec.EphemeralContainers {
 		was := &old.Spec.EphemeralContainers[i]
-		j := slices.IndexFunc(next.Spec.EphemeralContainers, func(e corev1.EphemeralContainer) bool { return e.Name == was.Name })
-		if j < 0 {
+		if is := now[was.Name]; is == nil {
 			errs = append(errs, field.Forbidden(at, fmt.Sprintf("existing ephemeral containers %q may not be removed\n", was.Name)))
-		} else if is := &next.Spec.EphemeralContainers[j]; !meta.Equal(was, is) {
+		} else if !meta.Equal(was, is) {
 			errs = append(errs, field.Forbidden(at, fmt.Sprintf("existing ephemeral containers %q may not be changed\n%s", was.Name, meta.Diff(was, is))))
 		}
 	}

@@ -150,14 +150,12 @@ func validateGates(s *corev1.PodSpec, at *field.Path) field.ErrorList {
 	for i, g := range s.ReadinessGates {
 		errs = append(errs, meta.NameError(meta.Child(meta.Index(meta.Child(at, "readinessGates"), i), "conditionType"), string(g.ConditionType), meta.QualifiedName)...)
 	}
+	var gates seen[string]
 	for i, g := range s.SchedulingGates {
 		idx := meta.Index(meta.Child(at, "schedulingGates"), i)
 		errs = append(errs, meta.NameError(idx, g.Name, meta.QualifiedName)...)
-		for j := range i {
-			if s.SchedulingGates[j].Name == g.Name {
-				errs = append(errs, field.Duplicate(idx, g.Name))
-				break
-			}
+		if gates.add(g.Name) {
+			errs = append(errs, field.Duplicate(idx, g.Name))
 		}
 	}
 	return errs
@@ -289,20 +287,20 @@ func (p *podChecks) resourceClaims(at *field.Path) field.ErrorList {
 // ephemeralContainers checks containers that were added to a running pod: they
 // have no ports, probes, hooks or resources.
 func (p *podChecks) ephemeralContainers(at *field.Path) field.ErrorList {
+	if len(p.spec.EphemeralContainers) == 0 {
+		return nil
+	}
 	var errs field.ErrorList
+	var names seen[string]
 	for i := range p.spec.EphemeralContainers {
 		e := &p.spec.EphemeralContainers[i]
 		idx := meta.Index(at, i)
 		c := corev1.Container(e.EphemeralContainerCommon)
 		errs = append(errs, p.container(&c, idx)...)
-		taken := p.named(c.Name, len(p.spec.InitContainers))
-		for j := range i {
-			taken = taken || p.spec.EphemeralContainers[j].Name == c.Name
-		}
-		if taken {
+		if names.add(c.Name) || p.names.has(c.Name) {
 			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
 		}
-		if t := e.TargetContainerName; t != "" && !p.named(t, len(p.spec.InitContainers)) {
+		if t := e.TargetContainerName; t != "" && !p.names.has(t) {
 			errs = append(errs, field.NotFound(idx.Child("targetContainerName"), t))
 		}
 		for _, f := range []struct {

@@ -166,7 +166,7 @@ func (w *warnings) podTerms(required []corev1.PodAffinityTerm, preferred []corev
 // lists tells of what is named twice, or in a form that is not the usual one.
 func (w *warnings) lists(s *corev1.PodSpec, at *field.Path) {
 	if len(s.ImagePullSecrets) > 0 {
-		var names seen
+		var names seen[string]
 		for i := range s.ImagePullSecrets {
 			if name := s.ImagePullSecrets[i].Name; name == "" {
 				w.add(at.Child("imagePullSecrets").Index(i).Child("name"), `invalid empty name ""`)
@@ -176,7 +176,7 @@ func (w *warnings) lists(s *corev1.PodSpec, at *field.Path) {
 		}
 	}
 	if len(s.HostAliases) > 0 {
-		var ips seen
+		var ips seen[string]
 		for i := range s.HostAliases {
 			ip, path := s.HostAliases[i].IP, meta.Child(meta.Index(meta.Child(at, "hostAliases"), i), "ip")
 			if ips.add(ip) {
@@ -200,7 +200,7 @@ func (w *warnings) address(ip string, at *field.Path) {
 
 func (w *warnings) container(c *corev1.Container, at *field.Path) {
 	if len(c.Env) > 1 {
-		var names seen
+		var names seen[string]
 		for i := range c.Env {
 			e := &c.Env[i]
 			if !names.add(e.Name) {

@@ -95,8 +95,8 @@ func (w *warnings) ports(s *corev1.PodSpec, at *field.Path) {
 }
 
 func (w *warnings) portName(p, first *containerPort, at *field.Path) {
-	if p.list == first.list && p.i == first.i {
-		return // refused elsewhere
+	if w.full() || p.list == first.list && p.i == first.i {
+		return // the second is refused elsewhere
 	}
 	w.add(p.path(at), fmt.Sprintf("duplicate port name %q with %s, services and probes that select ports by name will use %s", p.Name, first.path(at), first.path(at)))
 }
@@ -114,5 +114,7 @@ func (w *warnings) portPair(p, before *containerPort, at *field.Path) {
 	default:
 		return
 	}
-	w.add(p.path(at), fmt.Sprintf("%s port definition with %s", sort, before.path(at)))
+	if !w.full() {
+		w.add(p.path(at), fmt.Sprintf("%s port definition with %s", sort, before.path(at)))
+	}
 }

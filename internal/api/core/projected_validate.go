@@ -10,7 +10,7 @@ import (
 // projection checks the sources of one projected volume, whose paths must differ.
 type projection struct {
 	at    *field.Path
-	paths seen
+	paths seen[string]
 	errs  field.ErrorList
 }
 

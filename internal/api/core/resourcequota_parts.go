@@ -60,14 +60,16 @@ func quotaResource(name corev1.ResourceName) bool {
 func validateScopes(scopes []corev1.ResourceQuotaScope, hard corev1.ResourceList, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	set := map[corev1.ResourceQuotaScope]bool{}
+	wrong := misfits{hard: hard}
 	for _, s := range scopes {
+		if len(errs) > enoughErrors {
+			return errs
+		}
 		if !slices.Contains(quotaScopes, s) {
 			errs = append(errs, field.Invalid(at, scopes, "unsupported scope"))
 		}
-		for name := range hard {
-			if quotaResource(name) && !scopeCounts(s, name) {
-				errs = append(errs, field.Invalid(at, scopes, "unsupported scope applied to resource"))
-			}
+		for range wrong.of(s) {
+			errs = append(errs, field.Invalid(at, scopes, "unsupported scope applied to resource"))
 		}
 		set[s] = true
 	}
@@ -78,6 +80,33 @@ func validateScopes(scopes []corev1.ResourceQuotaScope, hard corev1.ResourceList
 		errs = append(errs, field.Invalid(at, scopes, "conflicting scopes"))
 	}
 	return errs
+}
+
+// enoughErrors are so many that no more are looked for: each shows all the scopes.
+const enoughErrors = 100
+
+// misfits counts, once for each scope, the resources that it is not about.
+type misfits struct {
+	hard    corev1.ResourceList
+	byScope map[corev1.ResourceQuotaScope]int
+}
+
+func (m *misfits) of(s corev1.ResourceQuotaScope) int {
+	n, ok := m.byScope[s]
+	if ok {
+		return n
+	}
+	for name := range m.hard {
+		if quotaResource(name) && !scopeCounts(s, name) {
+			n++
+		}
+	}
+	if m.byScope == nil {
+		m.byScope = map[corev1.ResourceQuotaScope]int{}
+	}
+	n = min(n, enoughErrors)
+	m.byScope[s] = n
+	return n
 }
 
 func scopeCounts(s corev1.ResourceQuotaScope, name corev1.ResourceName) bool {
@@ -96,14 +125,16 @@ func scopeCounts(s corev1.ResourceQuotaScope, name corev1.ResourceName) bool {
 func validateScopeSelector(s *corev1.ScopeSelector, hard corev1.ResourceList, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	path := at.Child("matchExpressions")
+	wrong := misfits{hard: hard}
 	for _, r := range s.MatchExpressions {
+		if len(errs) > enoughErrors {
+			return errs
+		}
 		if !slices.Contains(quotaScopes, r.ScopeName) {
 			errs = append(errs, field.Invalid(path.Child("scopeName"), r.ScopeName, "unsupported scope"))
 		}
-		for name := range hard {
-			if quotaResource(name) && !scopeCounts(r.ScopeName, name) {
-				errs = append(errs, field.Invalid(path, meta.GoNames(s.MatchExpressions), "unsupported scope applied to resource"))
-			}
+		for range wrong.of(r.ScopeName) {
+			errs = append(errs, field.Invalid(path, meta.GoNames(s.MatchExpressions), "unsupported scope applied to resource"))
 		}
 		switch r.ScopeName {
 		case corev1.ResourceQuotaScopeBestEffort, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating, corev1.ResourceQuotaScopeNotTerminating, corev1.ResourceQuotaScopeCrossNamespacePodAffinity:

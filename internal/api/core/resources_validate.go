@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -152,6 +153,7 @@ func validateResources(r *corev1.ResourceRequirements, claims map[string]bool, a
 
 func validateClaimNames(cs []corev1.ResourceClaim, known map[string]bool, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	detail := ""
 	seen := map[string]bool{}
 	for i, c := range cs {
 		idx := meta.Index(at, i)
@@ -168,22 +170,28 @@ func validateClaimNames(cs []corev1.ResourceClaim, known map[string]bool, at *fi
 		}
 		seen[full] = true
 		if !known[c.Name] {
-			e := field.NotFound(idx.Child("name"), c.Name)
-			e.Detail = "must be one of the names in pod.spec.resourceClaims"
-			if len(known) == 0 {
-				e.Detail += " which is empty"
-			} else {
-				names := make([]string, 0, len(known))
-				for n := range known {
-					names = append(names, n)
-				}
-				slices.Sort(names)
-				e.Detail += ": " + strings.Join(names, ", ")
+			if detail == "" {
+				detail = knownClaims(known)
 			}
+			e := field.NotFound(idx.Child("name"), c.Name)
+			e.Detail = detail
 			errs = append(errs, e)
 		}
 	}
 	return errs
+}
+
+// knownClaims says which names there are, or, of very many, the first.
+func knownClaims(known map[string]bool) string {
+	const text, most = "must be one of the names in pod.spec.resourceClaims", 100
+	if len(known) == 0 {
+		return text + " which is empty"
+	}
+	names := slices.Sorted(maps.Keys(known))
+	if len(names) > most {
+		names = append(names[:most], "...")
+	}
+	return text + ": " + strings.Join(names, ", ")
 }
 
 // podResources checks what the pod as a whole asks for against what its containers do.

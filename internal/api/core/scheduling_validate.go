@@ -140,9 +140,13 @@ func validatePodTerm(t *corev1.PodAffinityTerm, at *field.Path) field.ErrorList 
 	}
 	errs = append(errs, validateLabelKeys(t.MatchLabelKeys, t.LabelSelector, meta.Child(at, "matchLabelKeys"))...)
 	errs = append(errs, validateLabelKeys(t.MismatchLabelKeys, t.LabelSelector, meta.Child(at, "mismatchLabelKeys"))...)
-	for i, k := range t.MatchLabelKeys {
-		for _, other := range t.MismatchLabelKeys {
-			if k == other {
+	if len(t.MismatchLabelKeys) > 0 {
+		var not seen[string]
+		for _, k := range t.MismatchLabelKeys {
+			not.add(k)
+		}
+		for i, k := range t.MatchLabelKeys {
+			if not.has(k) {
 				errs = append(errs, field.Invalid(at.Child("matchLabelKeys").Index(i), k, "exists in both matchLabelKeys and mismatchLabelKeys"))
 			}
 		}
@@ -173,8 +177,21 @@ var (
 	taintEffects      = []corev1.TaintEffect{corev1.TaintEffectNoSchedule, corev1.TaintEffectPreferNoSchedule, corev1.TaintEffectNoExecute}
 )
 
+// spreadKey is what constraints have to differ in.
+type spreadKey struct {
+	topology string
+	when     corev1.UnsatisfiableConstraintAction
+}
+
 func validateSpread(cs []corev1.TopologySpreadConstraint, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	var last map[spreadKey]int // compat: those are named that come again
+	if len(cs) > 1 {
+		last = make(map[spreadKey]int, len(cs))
+		for i := range cs {
+			last[spreadKey{cs[i].TopologyKey, cs[i].WhenUnsatisfiable}] = i
+		}
+	}
 	for i := range cs {
 		c := &cs[i]
 		idx := meta.Index(at, i)
@@ -187,11 +204,8 @@ func validateSpread(cs []corev1.TopologySpreadConstraint, at *field.Path) field.
 			errs = append(errs, meta.LabelName(c.TopologyKey, meta.Child(idx, "topologyKey"))...)
 		}
 		errs = append(errs, oneOf(idx, "whenUnsatisfiable", c.WhenUnsatisfiable, unsatisfiable)...)
-		for j := i + 1; j < len(cs); j++ {
-			if cs[j].TopologyKey == c.TopologyKey && cs[j].WhenUnsatisfiable == c.WhenUnsatisfiable {
-				errs = append(errs, field.Duplicate(idx.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", c.TopologyKey, c.WhenUnsatisfiable)))
-				break
-			}
+		if last[spreadKey{c.TopologyKey, c.WhenUnsatisfiable}] > i {
+			errs = append(errs, field.Duplicate(idx.Child("{topologyKey, whenUnsatisfiable}"), fmt.Sprintf("{%v, %v}", c.TopologyKey, c.WhenUnsatisfiable)))
 		}
 		if m := c.MinDomains; m != nil {
 			if *m <= 0 {

@@ -1,35 +1,36 @@
 package core
 
-// seen is a set of texts, which costs nothing while there are few.
-type seen struct {
-	few  [16]string
+// seen is a set, which costs nothing while there is little in it, and little when there is much:
+// what a request may name twice is never looked for in the list itself.
+type seen[T comparable] struct {
+	few  [16]T
 	n    int
-	many map[string]bool
+	many map[T]bool
 }
 
-// has tells whether the text is there.
-func (s *seen) has(text string) bool {
+// has tells whether the value is there.
+func (s *seen[T]) has(v T) bool {
 	for i := range s.n {
-		if s.few[i] == text {
+		if s.few[i] == v {
 			return true
 		}
 	}
-	return s.many[text]
+	return s.many[v]
 }
 
-// add notes the text, and tells whether it was there already.
-func (s *seen) add(text string) bool {
-	if s.has(text) {
+// add notes the value, and tells whether it was there already.
+func (s *seen[T]) add(v T) bool {
+	if s.has(v) {
 		return true
 	}
 	if s.n < len(s.few) {
-		s.few[s.n] = text
+		s.few[s.n] = v
 		s.n++
 		return false
 	}
 	if s.many == nil {
-		s.many = map[string]bool{}
+		s.many = map[T]bool{}
 	}
-	s.many[text] = true
+	s.many[v] = true
 	return false
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -101,6 +100,7 @@ func validateServiceType(s *corev1.ServiceSpec, at *field.Path) field.ErrorList 
 
 func validateServicePorts(s *corev1.ServiceSpec, at *field.Path, update bool) field.ErrorList {
 	var errs field.ErrorList
+	var twice servicePortSets
 	for i := range s.Ports {
 		p := &s.Ports[i]
 		idx := meta.Index(at, i)
@@ -111,7 +111,7 @@ func validateServicePorts(s *corev1.ServiceSpec, at *field.Path, update bool) fi
 		} else {
 			errs = append(errs, meta.NameError(meta.Child(idx, "name"), p.Name, meta.DNSLabel)...)
 		}
-		errs = append(errs, servicePortTwice(s.Ports, i, update, idx)...)
+		errs = append(errs, twice.add(p, update, idx)...)
 		errs = append(errs, meta.Port(p.Port, meta.Child(idx, "port"))...)
 		if p.Protocol == "" {
 			errs = append(errs, field.Required(idx.Child("protocol"), ""))
@@ -129,24 +129,35 @@ func validateServicePorts(s *corev1.ServiceSpec, at *field.Path, update bool) fi
 	return errs
 }
 
-// servicePortTwice tells what of a port is also that of one before it.
-func servicePortTwice(ports []corev1.ServicePort, i int, update bool, idx *field.Path) field.ErrorList {
-	p := &ports[i]
-	var name, nodePort, port bool
-	for j := range i {
-		q := &ports[j]
-		name = name || p.Name != "" && q.Name == p.Name
-		nodePort = nodePort || p.Protocol == q.Protocol && p.NodePort != 0 && p.NodePort == q.NodePort && (update || p.Port == q.Port)
-		port = port || p.Protocol == q.Protocol && p.Port == q.Port
-	}
+// servicePortSets are what the ports of a Service may have only once.
+type servicePortSets struct {
+	names     seen[string]
+	ports     seen[portKey]
+	nodePorts seen[nodePortKey]
+}
+
+// nodePortKey has the port only while nobody has given out the node port.
+type nodePortKey struct {
+	nodePort, port int32
+	protocol       corev1.Protocol
+}
+
+// add tells what of a port is also that of one before it.
+func (t *servicePortSets) add(p *corev1.ServicePort, update bool, idx *field.Path) field.ErrorList {
 	var errs field.ErrorList
-	if name {
+	if p.Name != "" && t.names.add(p.Name) {
 		errs = append(errs, field.Duplicate(idx.Child("name"), p.Name))
 	}
-	if nodePort {
-		errs = append(errs, field.Duplicate(idx.Child("nodePort"), p.NodePort))
+	if p.NodePort != 0 {
+		key := nodePortKey{p.NodePort, p.Port, p.Protocol}
+		if update {
+			key.port = 0
+		}
+		if t.nodePorts.add(key) {
+			errs = append(errs, field.Duplicate(idx.Child("nodePort"), p.NodePort))
+		}
 	}
-	if port {
+	if t.ports.add(portKey{p.Port, p.Protocol}) {
 		errs = append(errs, field.Duplicate(idx, meta.GoNames(servicePortKey{Protocol: p.Protocol, Port: p.Port})))
 	}
 	return errs
@@ -197,9 +208,10 @@ func validateClusterIPs(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
 	} else if len(s.ClusterIPs) > 0 && s.ClusterIPs[0] != s.ClusterIP {
 		errs = append(errs, field.Invalid(path, s.ClusterIPs, "first value must match `clusterIP`"))
 	}
+	var told seen[corev1.IPFamily]
 	for i, f := range s.IPFamilies {
 		errs = append(errs, supported(meta.Index(meta.Child(at, "ipFamilies"), i), f, families)...)
-		if slices.Contains(s.IPFamilies[:i], f) {
+		if told.add(f) {
 			errs = append(errs, field.Duplicate(at.Child("ipFamilies").Index(i), f))
 		}
 	}

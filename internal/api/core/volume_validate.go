@@ -16,6 +16,7 @@ import (
 func validateVolumes(vs []corev1.Volume, m *metav1.ObjectMeta, at *field.Path) (volumes, field.ErrorList) {
 	var errs field.ErrorList
 	good := volumes{all: vs}
+	created := createdClaims(vs, m.Name)
 	for i := range vs {
 		v := &vs[i]
 		idx := meta.Index(at, i)
@@ -32,7 +33,7 @@ func validateVolumes(vs []corev1.Volume, m *metav1.ObjectMeta, at *field.Path) (
 			good.refuse(i)
 		} else {
 			good.admit(v)
-			if c := v.PersistentVolumeClaim; c != nil && m.Name != "" && createdClaim(vs, m.Name, c.ClaimName) {
+			if c := v.PersistentVolumeClaim; c != nil && created[c.ClaimName] {
 				errs = append(errs, field.Invalid(idx.Child("persistentVolumeClaim", "claimName"), c.ClaimName, "must not reference a PVC that gets created for an ephemeral volume"))
 			}
 		}
@@ -84,13 +85,19 @@ func (l *volumes) before(name string, i int) *corev1.Volume {
 	return nil
 }
 
-func createdClaim(vs []corev1.Volume, pod, claim string) bool {
+// createdClaims are the claims that come to be with the pod of the name.
+func createdClaims(vs []corev1.Volume, pod string) map[string]bool {
+	var claims map[string]bool
 	for i := range vs {
-		if vs[i].Ephemeral != nil && pod+"-"+vs[i].Name == claim {
-			return true
+		if vs[i].Ephemeral == nil || pod == "" {
+			continue
 		}
+		if claims == nil {
+			claims = map[string]bool{}
+		}
+		claims[pod+"-"+vs[i].Name] = true
 	}
-	return false
+	return claims
 }
 
 // volumeType is a type of volume: its field, whether it is set, and what is wrong with it.
