@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -131,7 +132,7 @@ func (p *passing) bound(r *http.Request) (context.Context, func()) {
 func discovers(path string) bool { return len(strings.Split(strings.Trim(path, "/"), "/")) == 3 }
 
 func (p *passing) serve(w http.ResponseWriter, r, original *http.Request) {
-	transport := p.st.link.requests
+	var transport http.RoundTripper = twice{p.st.link.requests}
 	if p.upgrade != "" {
 		transport = p.st.link.upgrades
 	}
@@ -149,6 +150,30 @@ func (p *passing) serve(w http.ResponseWriter, r, original *http.Request) {
 		BufferPool:     buffers{},
 		ErrorLog:       slog.NewLogLogger(p.b.a.Log.Handler(), slog.LevelDebug),
 	}).ServeHTTP(w, r)
+}
+
+// twice asks once more what may be asked twice, when the connection that was at hand turns
+// out to be one that the backend has left: the first to ask after a restart is
+// not the one to be told of it.
+type twice struct{ http.RoundTripper }
+
+func (t twice) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := t.RoundTripper.RoundTrip(r)
+	read := (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.Body == nil
+	if err != nil && read && left(err) && r.Context().Err() == nil {
+		return t.RoundTripper.RoundTrip(r)
+	}
+	return res, err
+}
+
+// left tells whether a connection ended before the answer began.
+func left(err error) bool {
+	for _, e := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.EPIPE, net.ErrClosed} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // rewrite makes the request that the backend gets. The path stays as it is; the

@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -428,4 +430,46 @@ func TestAtOnce(t *testing.T) {
 	}
 	close(done)
 	wg.Wait()
+}
+
+type transportFunc func(*http.Request) (*http.Response, error)
+
+func (f transportFunc) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestTwice: only what reads is asked again, and only when the connection was gone.
+func TestTwice(t *testing.T) {
+	over, end := context.WithCancel(t.Context())
+	end()
+	reset := &net.OpError{Op: "write", Err: os.NewSyscallError("write", syscall.ECONNRESET)}
+	for _, c := range []struct {
+		name, method string
+		body         io.Reader
+		ctx          context.Context
+		err          error
+		times        int
+	}{
+		{"an answer", "GET", nil, t.Context(), nil, 1},
+		{"a connection that was reset", "GET", nil, t.Context(), reset, 2},
+		{"a connection that ended", "HEAD", nil, t.Context(), fmt.Errorf("http2: %w", io.ErrUnexpectedEOF), 2},
+		{"nobody there", "GET", nil, t.Context(), &net.OpError{Op: "dial", Err: os.NewSyscallError("connect", syscall.ECONNREFUSED)}, 1},
+		{"nobody waits", "GET", nil, over, reset, 1},
+		{"a read with a body", "GET", strings.NewReader("{}"), t.Context(), reset, 1},
+		{"a write", "POST", nil, t.Context(), reset, 1},
+		{"a deletion", "DELETE", nil, t.Context(), reset, 1},
+	} {
+		times := 0
+		transport := twice{transportFunc(func(*http.Request) (*http.Response, error) {
+			if times++; c.err != nil {
+				return nil, c.err
+			}
+			return &http.Response{StatusCode: http.StatusOK}, nil
+		})}
+		r, err := http.NewRequestWithContext(c.ctx, c.method, "https://backend/", c.body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := transport.RoundTrip(r); err != c.err || times != c.times {
+			t.Errorf("%s: %v after %d times", c.name, err, times)
+		}
+	}
 }
