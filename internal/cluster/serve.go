@@ -92,7 +92,7 @@ func serve(ctx context.Context, l net.Listener, p *pki, h apiHandler, log *slog.
 			srv.Close()
 		}
 	})
-	err := srv.ServeTLS(l, "", "")
+	err := srv.ServeTLS(http2.Listen(l), "", "")
 	if !stop() {
 		// The listener is closed first: what is under way ends before this returns.
 		<-ended

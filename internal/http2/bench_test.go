@@ -34,6 +34,7 @@ func TestBenchServer(t *testing.T) {
 	}
 	s := &benchHandler{small: bytes.Repeat([]byte("x"), 1200), event: bytes.Repeat([]byte("e"), 400), item: bytes.Repeat([]byte("i"), 2500)}
 	ts := httptest.NewUnstartedServer(s)
+	ts.Listener = Listen(ts.Listener)
 	ts.EnableHTTP2 = true
 	ts.Config.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: 250, MaxReceiveBufferPerConnection: 4 << 20, MaxReceiveBufferPerStream: 1 << 20, WriteByteTimeout: 30 * time.Second}
 	ts.Config.ReadTimeout, ts.Config.WriteTimeout, ts.Config.IdleTimeout = 75*time.Second, 90*time.Second, 3*time.Minute

@@ -20,6 +20,7 @@ import (
 type conn struct {
 	srv     *server
 	nc      net.Conn
+	sock    *socket // below nc; nil: it is none that can be written to without waiting
 	handler http.Handler
 	base    context.Context
 	remote  string
@@ -80,6 +81,9 @@ func newConn(s *server, ctx context.Context, nc net.Conn, state *tls.ConnectionS
 		streams: map[uint32]*stream{},
 		window:  firstWindow, peerWindow: firstWindow, peerFrame: firstFrame,
 		recv: s.ConnWindow,
+	}
+	if c.sock = socketOf(nc); c.sock != nil {
+		c.sock.beEager()
 	}
 	c.enc = hpack.NewEncoder((*blockWriter)(c))
 	c.block.begin(s.maxHeader)

@@ -24,10 +24,11 @@ func (w *response) Push(p []byte) bool {
 // Line tells which connection the response goes to: who pushes to many kicks once for each.
 func (w *response) Line() uint64 { return w.st.c.number }
 
-// Kick has what was pushed written by somebody else.
+// Kick has what was pushed written: at once, as far as that can be done without waiting, and
+// by somebody else where it cannot.
 func (w *response) Kick() {
 	c := w.st.c
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.kick()
+	c.push()
 }

@@ -17,7 +17,8 @@
 // Goroutines: one reads the connection's frames, one for each request runs its handler.
 // The reader never writes to the socket (a client that does not read must not keep us from
 // reading, else both wait for each other): its replies are written by whoever is writing,
-// or by a goroutine that lives as long as there is something to write.
+// or by a goroutine that lives as long as there is something to write. Who pushes to many
+// connections writes what their sockets take without waiting (socket.go).
 //
 // Invariants:
 //   - conn.mu guards streams, windows and pending frames; it is never held while a socket

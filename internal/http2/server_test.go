@@ -50,6 +50,7 @@ func start(t testing.TB, h http.HandlerFunc, how ...func(*http.Server)) (*httpte
 	}
 	Configure(ts.Config, Options{})
 	ts.EnableHTTP2 = true
+	ts.Listener = Listen(ts.Listener)
 	ts.StartTLS()
 	t.Cleanup(ts.Close)
 	return ts, out

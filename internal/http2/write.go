@@ -86,24 +86,58 @@ func (c *conn) flush(st *stream) {
 // write is flush by the one who does. What others append meanwhile is written next; who
 // has done it often enough leaves the rest to another.
 func (c *conn) write(rounds int) {
-	for c.pending != nil && c.dead == nil {
+	for c.owes() {
 		if rounds == 0 {
 			c.flusher = nil
 			go c.flushAll()
 			return
 		}
 		rounds--
-		out := c.pending
-		c.pending, c.replies = nil, 0
-		c.progress = c.now()
-		c.due(c.progress + c.srv.StuckTime)
-		c.rooms.wake()
-		err := c.writeOut(out.b)
-		out.free()
-		if err != nil {
-			c.die(err)
-		}
+		c.round(true)
 	}
+	c.endWriting()
+}
+
+// push is flush by who waits for nobody.
+func (c *conn) push() {
+	switch {
+	case c.flushing || c.pending == nil || c.dead != nil:
+	case c.sock == nil:
+		c.kick()
+	default:
+		c.flushing = true
+		if c.round(false); c.owes() {
+			go c.flushAll()
+			return
+		}
+		c.endWriting()
+	}
+}
+
+// owes tells whether there is something left to write.
+func (c *conn) owes() bool {
+	return c.dead == nil && (c.pending != nil || c.sock != nil && c.sock.behind())
+}
+
+// round writes what is pending now, and may wait until the client takes it.
+func (c *conn) round(wait bool) {
+	out := c.pending
+	c.pending, c.replies = nil, 0
+	c.progress = c.now()
+	c.due(c.progress + c.srv.StuckTime)
+	c.rooms.wake()
+	var p []byte
+	if out != nil {
+		p = out.b
+	}
+	err := c.writeOut(p, wait)
+	out.free()
+	if err != nil {
+		c.die(err)
+	}
+}
+
+func (c *conn) endWriting() {
 	c.flusher = nil
 	if c.leaving && !c.saidBye && c.dead == nil {
 		c.sayBye()
@@ -113,18 +147,38 @@ func (c *conn) write(rounds int) {
 
 // writeOut writes to the socket, a record at a time, so that it is seen whether the
 // client takes anything. c.mu is held before and after.
-func (c *conn) writeOut(p []byte) error {
-	for {
+func (c *conn) writeOut(p []byte, wait bool) error {
+	for len(p) > 0 {
 		n := min(len(p), record)
 		c.mu.Unlock()
 		_, err := c.nc.Write(p[:n])
 		c.mu.Lock()
-		p = p[n:]
-		if err != nil || len(p) == 0 {
+		if err == nil && wait {
+			err = c.drain()
+		}
+		if p = p[n:]; err != nil {
 			return err
 		}
 		c.progress = c.now()
 	}
+	if wait {
+		return c.drain() // what somebody pushed
+	}
+	return nil
+}
+
+// drain waits until the client has taken what the kernel did not.
+func (c *conn) drain() error {
+	for c.sock != nil && c.sock.behind() {
+		c.mu.Unlock()
+		err := c.sock.drain()
+		c.mu.Lock()
+		if err != nil {
+			return err
+		}
+		c.progress = c.now()
+	}
+	return nil
 }
 
 // sayBye ends our side of the connection: the client sees that after all that was written.
