@@ -38,6 +38,8 @@ type entry struct {
 
 	decoded atomic.Pointer[decoded]
 	json    atomic.Pointer[encoding]
+
+	tied bool // client.Tied
 }
 
 // decoded leads to an entry's object while anybody else holds it.
@@ -122,7 +124,7 @@ func customValue(r *api.Resource, o api.Object) ([]byte, error) {
 
 // at is the entry under another revision: a state that was last seen then.
 func (e *entry) at(rev int64) *entry {
-	at := &entry{res: e.res, key: e.key, rev: rev, value: e.value, raw: e.raw, suffix: versionField(rev), from: e.from, labels: e.labels, fields: e.fields, terms: e.terms}
+	at := &entry{res: e.res, key: e.key, rev: rev, value: e.value, raw: e.raw, suffix: versionField(rev), from: e.from, labels: e.labels, fields: e.fields, terms: e.terms, tied: e.tied}
 	if had := e.alive(); e.from != "" && had != nil {
 		o := had.DeepCopyObject().(api.Object)
 		o.SetResourceVersion(strconv.FormatInt(rev, 10))

@@ -69,6 +69,7 @@ func (l local) List(_ context.Context, r *api.Resource, ns string, sel client.Se
 	}
 	rev = l.s.feed.applied.Load()
 	s := newSelector(r, ns, sel.Labels, sel.Fields)
+	s.tied = sel.Tied
 	scan(c.snapshot(), &s, "", func(e *entry) bool {
 		if s.matches(e) {
 			out = append(out, e.asStored())
@@ -211,6 +212,7 @@ func (l local) Watch(ctx context.Context, r *api.Resource, ns string, sel client
 		return nil, err
 	}
 	s := newSelector(r, ns, sel.Labels, sel.Fields)
+	s.tied = sel.Tied
 	if after >= 0 {
 		w, err := c.watchFrom(s, after)
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/client"
 )
 
 // What selectors and indexes ask of an object is kept in its entry, in a form that
@@ -83,6 +84,7 @@ const (
 
 // describe notes what will be asked for.
 func (e *entry) describe(o api.Object) {
+	e.tied = client.Tied(o)
 	if l := o.GetLabels(); len(l) > 0 {
 		e.labels = make(labelPairs, 0, len(l))
 		for k, v := range l {

@@ -23,6 +23,7 @@ type selector struct {
 	labels labels.Selector
 	fields fields.Selector
 	shown  bool // objects are seen as a client sees them, converted by whomever (converting.go)
+	tied   bool // as client.Selector
 }
 
 func newSelector(r *api.Resource, ns string, l labels.Selector, f fields.Selector) selector {
@@ -51,7 +52,7 @@ func (s *selector) spans(key string) bool {
 }
 
 func (s *selector) matches(e *entry) bool {
-	if !s.spans(e.key) {
+	if !s.spans(e.key) || s.tied && !e.tied {
 		return false
 	}
 	if s.shown && e.from != "" && s.picky() {
@@ -189,6 +190,9 @@ func (w *watcher) concerns(ch *change) bool {
 	if !w.sel.spans(ch.key()) {
 		return false
 	}
+	if w.sel.tied && ch.now != nil && !ch.now.tied && (ch.old == nil || !ch.old.tied) {
+		return false
+	}
 	if w.exact == noField {
 		return true
 	}
@@ -312,7 +316,7 @@ func (w *watcher) tell(ch *change) (told, bool) {
 		return told{}, false
 	}
 	is := ch.now != nil && w.sel.matches(ch.now)
-	was := ch.old != nil && w.sel.matches(ch.old)
+	was := ch.old != nil && (w.sel.matches(ch.old) || w.sel.tied && ch.now == nil)
 	switch {
 	case is && was:
 		return told{watch.Modified, ch.now, ch}, true

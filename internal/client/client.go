@@ -58,6 +58,14 @@ type Client interface {
 type Selector struct {
 	Labels labels.Selector
 	Fields fields.Selector
+	// Tied selects what has owners or is being deleted, and of what has not the deletion: that of
+	// an owner.
+	Tied bool
+}
+
+// Tied tells whether an object is one that Selector.Tied selects.
+func Tied(o metav1.Object) bool {
+	return o.GetDeletionTimestamp() != nil || len(o.GetOwnerReferences()) > 0
 }
 
 // Event is a change of one object. Old is what was there before (for Modified

@@ -44,8 +44,10 @@ type Spec struct {
 // Wake maps a change of an object of kind On to keys. old is nil when the object is new,
 // o is the last state when it was deleted.
 type Wake struct {
-	On   *api.Resource
-	Keys func(v View, o, old api.Object) []Key
+	On *api.Resource
+	// Where narrows the objects: changes of others cost nothing then.
+	Where client.Selector
+	Keys  func(v View, o, old api.Object) []Key
 }
 
 // View is what a Step may look at.

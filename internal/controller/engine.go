@@ -49,7 +49,7 @@ func (e *Engine) Run(ctx context.Context, s Spec) error {
 	synced.Add(len(sources))
 	for _, w := range sources {
 		wg.Go(func() {
-			err := e.Follow(ctx, w.On, sync.OnceFunc(synced.Done), func(v View, ev client.Event) {
+			err := e.Follow(ctx, w.On, w.Where, sync.OnceFunc(synced.Done), func(v View, ev client.Event) {
 				for _, k := range w.Keys(v, ev.Object, ev.Old) {
 					q.Add(k)
 				}
@@ -68,14 +68,14 @@ func (e *Engine) Run(ctx context.Context, s Spec) error {
 	return context.Cause(ctx)
 }
 
-// Follow calls f with every object of a kind and then with its changes, until
+// Follow calls f with every object of a kind that is selected, and then with its changes, until
 // the context ends or watching fails. When the watch falls behind, it begins anew with every object:
 // deletions may be missed then, so what must not miss one wakes on another kind as well.
 // synced is called when all objects there were at the start have been seen, or never will be.
-func (e *Engine) Follow(ctx context.Context, r *api.Resource, synced func(), f func(View, client.Event)) error {
+func (e *Engine) Follow(ctx context.Context, r *api.Resource, where client.Selector, synced func(), f func(View, client.Event)) error {
 	defer synced()
 	for {
-		watch, err := e.Client.Watch(ctx, r, "", client.Selector{}, -1)
+		watch, err := e.Client.Watch(ctx, r, "", where, -1)
 		if err == nil {
 			err = e.drain(ctx, watch, synced, f)
 			watch.Close()

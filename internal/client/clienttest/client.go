@@ -180,6 +180,9 @@ func matches(r *api.Resource, namespace string, s client.Selector, o api.Object)
 	if namespace != "" && r.Namespaced && o.GetNamespace() != namespace {
 		return false, nil
 	}
+	if s.Tied && !client.Tied(o) {
+		return false, nil
+	}
 	if s.Labels != nil && !s.Labels.Matches(labels.Set(o.GetLabels())) {
 		return false, nil
 	}

@@ -108,7 +108,9 @@ func (w *watcher) event(ch change) (client.Event, bool) {
 	is = is && ch.kind != watch.Deleted
 	was := false
 	if ch.old != nil {
-		was, _ = matches(w.row, w.namespace, w.selector, ch.old)
+		if was, _ = matches(w.row, w.namespace, w.selector, ch.old); w.selector.Tied && ch.kind == watch.Deleted {
+			was = w.namespace == "" || ch.old.GetNamespace() == w.namespace
+		}
 	}
 	e := client.Event{Object: ch.object, Old: ch.old, Rev: ch.rev}
 	switch {

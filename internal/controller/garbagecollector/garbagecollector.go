@@ -77,7 +77,7 @@ func (c *collector) follow(ctx context.Context) *sync.WaitGroup {
 		c.followed[r] = stop
 		synced.Add(1)
 		c.followers.Go(func() {
-			err := c.engine.Follow(ctx, r, sync.OnceFunc(synced.Done), func(_ controller.View, ev client.Event) {
+			err := c.engine.Follow(ctx, r, client.Selector{Tied: true}, sync.OnceFunc(synced.Done), func(_ controller.View, ev client.Event) {
 				for _, id := range c.graph.observe(r, ev, c.rowOf) {
 					c.queue.Add(id)
 				}

@@ -49,7 +49,7 @@ func Run(ctx context.Context, e *controller.Engine, rows func() []*api.Resource)
 	c := &counter{engine: e, rows: rows, queue: controller.NewQueue[controller.Key](), followed: map[*api.Resource]context.CancelFunc{}}
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := e.Follow(ctx, all.For[*corev1.ResourceQuota](), func() {}, c.quotaChanged); ctx.Err() == nil {
+		if err := e.Follow(ctx, all.For[*corev1.ResourceQuota](), client.Selector{}, func() {}, c.quotaChanged); ctx.Err() == nil {
 			cancel(err)
 		}
 	})
@@ -128,7 +128,7 @@ func (c *counter) follow(ctx context.Context, v controller.View) error {
 }
 
 func (c *counter) followKind(ctx context.Context, r *api.Resource) {
-	err := c.engine.Follow(ctx, r, func() {
+	err := c.engine.Follow(ctx, r, client.Selector{}, func() {
 		// Objects may have gone between the count and the beginning of the watch, or while it began anew.
 		if ctx.Err() == nil {
 			c.wakeAll(ctx, r)

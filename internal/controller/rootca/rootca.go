@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/all"
@@ -25,12 +26,10 @@ const (
 // Spec is the root-ca-certificate-publisher-controller; ca is PEM.
 func Spec(ca []byte) controller.Spec {
 	data := map[string]string{"ca.crt": string(ca)}
+	named := client.Selector{Fields: fields.OneTermEqualSelector("metadata.name", name)}
 	return controller.Spec{
 		Name: "root-ca-certificate-publisher-controller", For: all.For[*corev1.Namespace](),
-		Wakes: []controller.Wake{{On: all.For[*corev1.ConfigMap](), Keys: func(_ controller.View, o, _ api.Object) []controller.Key {
-			if o.GetName() != name {
-				return nil
-			}
+		Wakes: []controller.Wake{{On: all.For[*corev1.ConfigMap](), Where: named, Keys: func(_ controller.View, o, _ api.Object) []controller.Key {
 			return []controller.Key{{Name: o.GetNamespace()}}
 		}}},
 		Step: func(v controller.View, k controller.Key) (controller.Plan, error) { return step(v, k, data) },

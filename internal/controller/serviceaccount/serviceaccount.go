@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/all"
@@ -17,12 +18,10 @@ const name = "default"
 
 // Spec is the serviceaccount-controller.
 func Spec() controller.Spec {
+	named := client.Selector{Fields: fields.OneTermEqualSelector("metadata.name", name)}
 	return controller.Spec{
 		Name: "serviceaccount-controller", For: all.For[*corev1.Namespace](),
-		Wakes: []controller.Wake{{On: all.For[*corev1.ServiceAccount](), Keys: func(_ controller.View, o, _ api.Object) []controller.Key {
-			if o.GetName() != name {
-				return nil
-			}
+		Wakes: []controller.Wake{{On: all.For[*corev1.ServiceAccount](), Where: named, Keys: func(_ controller.View, o, _ api.Object) []controller.Key {
 			return []controller.Key{{Name: o.GetNamespace()}}
 		}}},
 		Step: Step,
