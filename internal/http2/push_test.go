@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"testing"
 	"time"
 
@@ -216,10 +218,29 @@ func TestSocket(t *testing.T) {
 	if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("%d bytes are not those that were written (%v)", len(want), err)
 	}
-	client.Close()
+	nc.SetReadDeadline(time.Now().Add(-time.Second))
+	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("after its deadline a read says %v", err)
+	}
+	nc.SetReadDeadline(time.Time{})
+	go func() {
+		time.Sleep(time.Millisecond)
+		client.Write([]byte("hello"))
+		client.Close()
+	}()
+	if heard, err := io.ReadAll(nc); err != nil || string(heard) != "hello" {
+		t.Errorf("heard %q, %v", heard, err)
+	}
+	if n, err := nc.Read(nil); n != 0 || err != nil {
+		t.Errorf("to read nothing is %d, %v", n, err)
+	}
 	for err = nil; err == nil; _, err = s.Write(make([]byte, 1<<10)) {
 	}
 	if e, ok := err.(net.Error); !ok || e.Timeout() {
 		t.Errorf("a connection whose other end is gone says %v", err)
+	}
+	nc.Close()
+	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after its end a read says %v", err)
 	}
 }
