@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -144,7 +146,7 @@ func TestAnswers(t *testing.T) {
 func TestFollows(t *testing.T) {
 	c := clienttest.New(objects()...)
 	s := start(t, New(Options{Client: c, Domain: "cluster.local"}))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
 	defer cancel()
 	until := func(name string, qtype uint16, want string) {
 		t.Helper()
@@ -204,19 +206,23 @@ func TestServes(t *testing.T) {
 		many = append(many, at(fmt.Sprintf("10.44.1.%d", i+1), "", true))
 	}
 	c := clienttest.New(clusterService("default", "big", []string{"None"}), endpoints("default", "big", "big-1", 80, many...))
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
 	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	// 192.0.2.1 is no address of this host.
-	_, number, _ := net.SplitHostPort(addr)
-	go func() {
-		done <- New(Options{Client: c, Domain: "cluster.local", Listen: []string{addr, "192.0.2.1:" + number}}).Run(ctx)
-	}()
+	var addr string
+	var done chan error
+	// serve starts a server where nobody else listens just now; by the time that it listens somebody may.
+	serve := func() {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Close()
+		addr, done = l.Addr().String(), make(chan error, 1)
+		// 192.0.2.1 is no address of this host.
+		_, number, _ := net.SplitHostPort(addr)
+		s := New(Options{Client: c, Domain: "cluster.local", Listen: []string{addr, "192.0.2.1:" + number}})
+		go func() { done <- s.Run(ctx) }()
+	}
+	serve()
 	ask := func(network string, size uint16) *dns.Msg {
 		q := new(dns.Msg).SetQuestion("Big.Default.svc.Cluster.Local.", dns.TypeA)
 		if size > 0 {
@@ -229,7 +235,10 @@ func TestServes(t *testing.T) {
 			}
 			select {
 			case err := <-done:
-				t.Fatal(err)
+				if !errors.Is(err, syscall.EADDRINUSE) {
+					t.Fatal(err)
+				}
+				serve()
 			default: // not listening yet
 			}
 		}

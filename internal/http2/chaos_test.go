@@ -229,6 +229,16 @@ func TestTimes(t *testing.T) {
 			expect(b, "answer 1 200", "goaway 1 NO_ERROR", "closed")
 			after(b, 4*time.Minute)
 		}},
+		// Who begins a block of headers must end it.
+		{"headers", &http.Server{ReadHeaderTimeout: 50 * time.Second}, func(b bubble) {
+			go func() {
+				b.hello()
+				b.get("/", 1)
+				b.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 3, BlockFragment: b.request("GET", "/")})
+			}()
+			expect(b, "answer 1 200", "closed")
+			after(b, 50*time.Second)
+		}},
 		{"not idle", &http.Server{IdleTimeout: time.Minute}, func(b bubble) {
 			go func() {
 				b.hello()

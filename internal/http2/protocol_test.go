@@ -35,7 +35,7 @@ func connect(t testing.TB, addr string) *raw {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	conn.SetReadDeadline(time.Now().Add(time.Minute))
 	r := &raw{conn: conn, addr: addr}
 	r.Framer = xhttp2.NewFramer(conn, bufio.NewReaderSize(conn, 64<<10))
 	r.AllowIllegalWrites = true
@@ -469,7 +469,7 @@ func TestHostile(t *testing.T) {
 	}
 	t.Run("pings unread", func(t *testing.T) {
 		r := dial(t, addr)
-		r.conn.SetWriteDeadline(time.Now().Add(20 * time.Second))
+		r.conn.SetWriteDeadline(time.Now().Add(time.Minute))
 		for r.WritePing(false, [8]byte{}) == nil {
 		}
 	})
@@ -541,24 +541,10 @@ func TestStuck(t *testing.T) {
 			r.get("/", 1)
 			select {
 			case <-wrote:
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("still writing")
 			}
 		})
-	}
-}
-
-// TestSlowHeaders: who begins a block of headers must end it.
-func TestSlowHeaders(t *testing.T) {
-	ts, _ := start(t, echo, func(s *http.Server) { s.ReadHeaderTimeout = 50 * time.Millisecond })
-	r := dial(t, ts.Listener.Addr().String())
-	r.get("/", 1)
-	if have := r.outcome(); have != "answer 1 200" {
-		t.Error(have)
-	}
-	r.WriteHeaders(xhttp2.HeadersFrameParam{StreamID: 3, BlockFragment: r.request("GET", "/")})
-	if have := r.outcome(); have != "closed" {
-		t.Error(have)
 	}
 }
 

@@ -87,7 +87,7 @@ func TestPush(t *testing.T) {
 				}
 			}
 			// It has caught up, and takes more as soon as the server has noticed.
-			for end := time.Now().Add(20 * time.Second); !toSlow.Push(portion(sent)); {
+			for end := time.Now().Add(time.Minute); !toSlow.Push(portion(sent)); {
 				if time.Now().After(end) {
 					t.Fatal("who has caught up is pushed nothing")
 				}
@@ -138,7 +138,7 @@ func TestPushRefused(t *testing.T) {
 	}
 	r.WriteWindowUpdate(1, 1<<20)
 	r.WriteWindowUpdate(0, 1<<20)
-	for end := time.Now().Add(20 * time.Second); !a.Push(make([]byte, turn)); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !a.Push(make([]byte, turn)); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("a larger window makes no difference")
 		}
@@ -148,7 +148,7 @@ func TestPushRefused(t *testing.T) {
 	}
 	a.Kick()
 	r.WriteRSTStream(1, xhttp2.ErrCodeCancel)
-	for end := time.Now().Add(20 * time.Second); a.Push([]byte("x")); time.Sleep(time.Millisecond) {
+	for end := time.Now().Add(time.Minute); a.Push([]byte("x")); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("a stream that was reset is pushed to")
 		}
@@ -207,7 +207,9 @@ func TestSocket(t *testing.T) {
 	if !s.behind() || len(s.rest) > maxRest {
 		t.Fatalf("%d bytes were kept", len(s.rest))
 	}
+	drained := make(chan struct{})
 	go func() {
+		defer close(drained)
 		for s.behind() {
 			if err := s.drain(); err != nil {
 				t.Error(err)
@@ -218,6 +220,7 @@ func TestSocket(t *testing.T) {
 	if _, err := io.ReadFull(client, got); err != nil || !bytes.Equal(got, want) {
 		t.Fatalf("%d bytes are not those that were written (%v)", len(want), err)
 	}
+	<-drained
 	nc.SetReadDeadline(time.Now().Add(-time.Second))
 	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("after its deadline a read says %v", err)

@@ -207,12 +207,12 @@ func (r *rig) serve(p *pod, port string) {
 // ask connects from a pod, or from the node (nil).
 func ask(from *pod, addr string) (answer string, err error) {
 	f := func() error {
-		c, err := net.DialTimeout("tcp4", addr, 2*time.Second)
+		c, err := net.DialTimeout("tcp4", addr, 30*time.Second)
 		if err != nil {
 			return err
 		}
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(2 * time.Second))
+		c.SetDeadline(time.Now().Add(30 * time.Second))
 		b, err := io.ReadAll(c)
 		answer = string(b)
 		return err

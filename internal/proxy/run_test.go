@@ -40,7 +40,7 @@ func TestRun(t *testing.T) {
 	case <-p.Ready():
 	case err := <-done:
 		t.Fatal(err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(60 * time.Second):
 		t.Fatal("not ready")
 	}
 	l.answers(l.pods["a"], "10.96.0.1:443", 3)
@@ -73,7 +73,7 @@ func TestRun(t *testing.T) {
 // eventually waits until an address answers the pod, or does not.
 func (l *lab) eventually(to string, answers bool) {
 	l.t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
 		if _, _, err := ask(l.pods["a"], to); (err == nil) == answers {
 			return
 		}
