@@ -64,8 +64,9 @@ func inUse(name string) error { return fmt.Errorf("%q is already in use", name) 
 
 func shortConflicts(want, has []string, used map[string]bool) error {
 	var errs []error
+	ours := setOf(has)
 	for _, s := range want {
-		if !slices.Contains(has, s) && used[s] {
+		if !ours[s] && used[s] {
 			errs = append(errs, inUse(s))
 		}
 	}

@@ -53,11 +53,13 @@ func (d demand) reviews(versions []string, at *field.Path) field.ErrorList {
 		return field.ErrorList{field.Required(at, "")}
 	}
 	var errs field.ErrorList
+	seen := make(map[string]bool, len(versions))
 	for i, v := range versions {
-		if slices.Contains(versions[:i], v) {
+		if seen[v] {
 			errs = append(errs, field.Invalid(at.Index(i), v, "duplicate version"))
 			continue
 		}
+		seen[v] = true
 		errs = append(errs, meta.Invalids(at.Index(i), v, validation.IsDNS1035Label(v))...)
 	}
 	if d.reviewVersion && !hasKnownReview(versions) {

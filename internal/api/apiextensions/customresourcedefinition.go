@@ -21,7 +21,7 @@ var CustomResourceDefinition = api.Kind[apiextensionsv1.CustomResourceDefinition
 	Spec:            func(o *apiextensionsv1.CustomResourceDefinition) any { return &o.Spec },
 	Status: api.StatusOf(func(o *apiextensionsv1.CustomResourceDefinition) *apiextensionsv1.CustomResourceDefinitionStatus {
 		return &o.Status
-	}).WithValidate(validateStatusUpdate),
+	}).WithValidate(validateStatusUpdate).Only(),
 	Default:        setDefaults,
 	Prepare:        storeVersion,
 	PrepareUpdate:  func(next, _ *apiextensionsv1.CustomResourceDefinition) { storeVersion(next) },

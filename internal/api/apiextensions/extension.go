@@ -100,6 +100,9 @@ func hasGranularSet(s *apiextensions.JSONSchemaProps) bool {
 	return false
 }
 
+// enoughErrors are so many that no more are looked for: each shows all the keys.
+const enoughErrors = 100
+
 // validateListMap checks a list that is a map by its keys.
 func validateListMap(s *apiextensions.JSONSchemaProps, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
@@ -118,15 +121,20 @@ func validateListMap(s *apiextensions.JSONSchemaProps, at *field.Path) field.Err
 	if items.Type != "object" {
 		return append(errs, field.Invalid(at.Child("type"), items.Type, "must be object if parent array's x-kubernetes-list-type is map"))
 	}
-	for i, k := range s.XListMapKeys {
+	seen := make(map[string]bool, len(s.XListMapKeys))
+	for _, k := range s.XListMapKeys {
+		if len(errs) > enoughErrors {
+			return errs
+		}
 		if v, ok := items.Properties[k]; !ok {
 			errs = append(errs, field.Invalid(keys, s.XListMapKeys, "entries must all be names of item properties"))
 		} else if v.Type == "array" || v.Type == "object" {
 			errs = append(errs, field.Invalid(at.Child("properties").Key(k).Child("type"), items.Type, "must be a scalar type if parent array's x-kubernetes-list-type is map"))
 		}
-		if slices.Contains(s.XListMapKeys[:i], k) {
+		if seen[k] {
 			errs = append(errs, field.Invalid(keys, s.XListMapKeys, "must not contain duplicate entries"))
 		}
+		seen[k] = true
 	}
 	return errs
 }
@@ -138,6 +146,10 @@ func validateListKeys(s *apiextensions.JSONSchemaProps, at *field.Path) field.Er
 		return nil
 	}
 	var errs field.ErrorList
+	var required map[string]bool
+	if len(s.XListMapKeys) > 0 {
+		required = setOf(items.Required)
+	}
 	if items.Nullable {
 		errs = append(errs, field.Forbidden(at.Child("nullable"), "cannot be nullable when x-kubernetes-list-type is "+*s.XListType))
 	}
@@ -150,7 +162,7 @@ func validateListKeys(s *apiextensions.JSONSchemaProps, at *field.Path) field.Er
 			continue
 		}
 		at := at.Child("properties").Key(k)
-		if v.Default == nil && !slices.Contains(items.Required, k) {
+		if v.Default == nil && !required[k] {
 			errs = append(errs, field.Required(at.Child("default"), "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"))
 		}
 		if v.Nullable {

@@ -19,8 +19,8 @@ func warn(next, old *apiextensionsv1.CustomResourceDefinition) []string {
 		return texts
 	}
 	formats, sets = suspicious(old)
-	known := append(formats, sets...)
-	return slices.DeleteFunc(texts, func(t string) bool { return slices.Contains(known, t) })
+	known := setOf(append(formats, sets...))
+	return slices.DeleteFunc(texts, func(t string) bool { return known[t] })
 }
 
 func suspicious(o *apiextensionsv1.CustomResourceDefinition) (formats, sets []string) {
@@ -29,10 +29,12 @@ func suspicious(o *apiextensionsv1.CustomResourceDefinition) (formats, sets []st
 		return nil, nil
 	}
 	version := environment.DefaultCompatibilityVersion()
+	told := map[string]bool{}
 	once := func(all []string, text string) []string {
-		if slices.Contains(all, text) {
+		if told[text] {
 			return all
 		}
+		told[text] = true
 		return append(all, text)
 	}
 	anySchema(&crd.Spec, func(r *apiextensions.JSONSchemaProps) bool {
@@ -52,4 +54,13 @@ func suspicious(o *apiextensionsv1.CustomResourceDefinition) (formats, sets []st
 	slices.Sort(formats)
 	slices.Sort(sets)
 	return formats, sets
+}
+
+// setOf is for names that a request may repeat as often as it likes: they are not looked for in their list.
+func setOf(names []string) map[string]bool {
+	set := make(map[string]bool, len(names))
+	for _, n := range names {
+		set[n] = true
+	}
+	return set
 }

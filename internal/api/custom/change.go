@@ -78,8 +78,11 @@ func equal(a, b any) bool {
 func warnFinalizers(next, old api.Object) (out []string) {
 	added := slices.Clone(next.GetFinalizers())
 	if old != nil {
-		had := old.GetFinalizers()
-		added = slices.DeleteFunc(added, func(f string) bool { return slices.Contains(had, f) })
+		had := map[string]bool{}
+		for _, f := range old.GetFinalizers() {
+			had[f] = true
+		}
+		added = slices.DeleteFunc(added, func(f string) bool { return had[f] })
 	}
 	slices.Sort(added)
 	for _, f := range slices.Compact(added) {
