@@ -16,7 +16,7 @@ var Job = api.Kind[batchv1.Job]{
 	List: &batchv1.JobList{},
 	// compat: pods stay unless the request says otherwise.
 	Orphans:        true,
-	Status:         api.StatusOf(func(o *batchv1.Job) *batchv1.JobStatus { return &o.Status }),
+	Status:         api.StatusOf(func(o *batchv1.Job) *batchv1.JobStatus { return &o.Status }).WithValidate(validateJobStatus),
 	Spec:           func(o *batchv1.Job) any { return &o.Spec },
 	Default:        defaultJob,
 	Prepare:        prepareJob,
