@@ -145,6 +145,9 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 	want := t.gvk()
 	if t.sub == "scale" {
 		want = scaleKind
+		if form := t.scaleForm(); form != nil {
+			want = form.Kind
+		}
 	}
 	have := u.GroupVersionKind()
 	if have.Kind == "" || have.Version == "" {
@@ -173,7 +176,13 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 			return nil, apierrors.NewBadRequest(fmt.Sprintf("the namespace of the object (%s) does not match the namespace on the request (%s)", u.GetNamespace(), t.ns))
 		}
 	}
-	if t.version != nil && t.sub != "scale" {
+	if t.sub == "scale" {
+		// What may be applied, the number of replicas, stands at the same place in every form.
+		u.SetGroupVersionKind(scaleKind)
+		unstructured.RemoveNestedField(u.Object, "status")
+		return u, nil
+	}
+	if t.version != nil {
 		return t.storedConfiguration(u)
 	}
 	return u, nil
