@@ -42,6 +42,7 @@ type Client struct {
 	rev     int64
 	serial  int64
 	kinds   map[*api.Resource]map[types.NamespacedName]api.Object
+	ended   map[string]bool // namespaces that were and are no more
 	history []change
 	writes  []Write
 	grown   chan struct{} // closed when the history grows

@@ -249,6 +249,12 @@ func (c *Client) change(r *api.Resource, o api.Object, deleted bool) {
 	default:
 		c.kinds[r][k] = o
 	}
+	if _, ok := o.(*corev1.Namespace); ok {
+		if c.ended == nil {
+			c.ended = map[string]bool{}
+		}
+		c.ended[o.GetName()] = deleted
+	}
 	c.history = append(c.history, ch)
 	close(c.grown)
 	c.grown = make(chan struct{})
@@ -266,10 +272,14 @@ func (c *Client) refuse(w Write, o api.Object) error {
 	return c.Refuse(w, o)
 }
 
-// terminating refuses new objects in a namespace that is going, as admission does.
+// terminating refuses new objects in a namespace that is going or gone, as admission does. A test
+// need not have made its namespaces: one that never was is taken to be there.
 func (c *Client) terminating(r *api.Resource, o api.Object) error {
 	if !r.Namespaced {
 		return nil
+	}
+	if c.ended[o.GetNamespace()] {
+		return apierrors.NewNotFound(corev1.Resource("namespaces"), o.GetNamespace())
 	}
 	for nr, objects := range c.kinds {
 		if nr.GVR.Resource != "namespaces" {
