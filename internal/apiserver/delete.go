@@ -174,10 +174,7 @@ func (s *Server) removed(ctx context.Context, t target, cur *entry, last api.Obj
 	}
 	txn := store.Txn{If: []store.Compare{{Key: cur.key, Mod: cur.rev}}, Then: []store.Op{{Key: cur.key, Delete: true}}, Lazy: t.res.Lazy}
 	s.releaseOps(t, &txn, cur)
-	rev, err := s.Store.Commit(ctx, txn)
-	if werr := s.feed.wait(ctx, rev); err == nil && werr != nil {
-		err = werr
-	}
+	_, err := s.feed.commit(ctx, txn)
 	if errors.Is(err, store.ErrConflict) {
 		return nil, err
 	}

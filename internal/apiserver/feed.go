@@ -17,16 +17,29 @@ import (
 // registryPrefix is what all keys of API objects start with.
 const registryPrefix = "/registry/"
 
-// feed carries the store's sequence into the caches: one goroutine, one order
-// for all kinds. A writer waits here until its own write was carried over, which
-// is what makes a write visible to its writer when the call returns.
+// feed carries the store's sequence into the caches: one at a time, in one order for all
+// kinds. A writer carries its own write over, with all before it, or waits here until
+// somebody else has done it: that is what makes a write visible to its writer when the call returns. To
+// wake another goroutine for that would take longer than the work does. What nobody here
+// wrote, run carries over.
+//
+// Invariant: what the store has told of (behind) is carried over by who has the turn, or
+// by who gets it next: each looks again after it gave the turn back.
 type feed struct {
 	store   store.Store
 	applied atomic.Int64
 	times   revisionTimes
-	caches  map[string]*cache // by Storage of the kind; read by the feed alone
 	// define makes the kinds anew when their definitions change, just before that is seen.
 	define func(ctx context.Context, rev int64, writes []write) error
+
+	turn   sync.Mutex // who carries
+	ctx    context.Context
+	watch  store.Watch       // nil before run, and after it
+	caches map[string]*cache // by Storage of the kind
+
+	behind  atomic.Bool   // the store has more
+	writers atomic.Int32  // who will carry what they write
+	woken   chan struct{} // run has to look
 
 	mu      sync.Mutex
 	waiting []waiter // in no order; there are as many as writers in flight
@@ -105,24 +118,97 @@ func (f *feed) entry(r *api.Resource, kv store.KV) (*entry, error) {
 	return readEntry(r, kv.Key, kv.Value, kv.Mod)
 }
 
-// run applies batches until the context ends or the store fails.
+// run carries over what nobody else does, until the context ends or the store fails.
 func (f *feed) run(ctx context.Context, w store.Watch) error {
-	defer w.Close()
-	for {
-		batches, err := w.Next(ctx)
-		if err != nil {
-			f.fail(err)
-			if ctx.Err() != nil || errors.Is(err, store.ErrClosed) {
-				return nil
-			}
-			return err
+	w.Tell(func() {
+		f.behind.Store(true)
+		if f.writers.Load() == 0 {
+			f.wake()
 		}
+	})
+	f.turn.Lock()
+	f.ctx, f.watch = ctx, w
+	f.turn.Unlock()
+	f.behind.Store(true)
+	f.carry()
+	for f.health() == nil {
+		select {
+		case <-f.woken:
+			f.carry()
+		case <-ctx.Done():
+			f.fail(ctx.Err())
+		}
+	}
+	f.turn.Lock()
+	defer f.turn.Unlock()
+	f.watch = nil
+	w.Close()
+	if err := f.health(); ctx.Err() == nil && !errors.Is(err, store.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+func (f *feed) wake() {
+	select {
+	case f.woken <- struct{}{}:
+	default:
+	}
+}
+
+// commit runs a transaction and returns when it is in the caches; with a conflict, when what it
+// conflicts with is.
+func (f *feed) commit(ctx context.Context, txn store.Txn) (int64, error) {
+	f.writers.Add(1)
+	defer func() {
+		if f.writers.Add(-1) == 0 && f.behind.Load() {
+			f.wake()
+		}
+	}()
+	rev, err := f.store.Commit(ctx, txn)
+	if f.applied.Load() < rev {
+		f.carry()
+		if werr := f.wait(ctx, rev); werr != nil {
+			err = werr
+		}
+	}
+	return rev, err
+}
+
+// carry applies what there is, unless somebody else is at it and will find it.
+func (f *feed) carry() {
+	for f.behind.Load() && f.turn.TryLock() {
+		f.round()
+	}
+}
+
+// round applies what there is, and gives the turn back.
+func (f *feed) round() {
+	defer f.turn.Unlock()
+	f.behind.Store(false)
+	if f.watch == nil || f.health() != nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			// The caches are in no state that anybody may see.
+			f.fail(fmt.Errorf("panic: %v", p))
+			panic(p)
+		}
+	}()
+	for {
+		batches, err := f.watch.Ready()
 		for _, b := range batches {
-			if err := f.apply(ctx, b); err != nil {
-				f.fail(err)
-				return err
+			if err = f.apply(f.ctx, b); err != nil {
+				break
 			}
 			f.advance(b.Revision)
+		}
+		if err != nil {
+			f.fail(err)
+		}
+		if err != nil || len(batches) == 0 {
+			return
 		}
 	}
 }
@@ -201,9 +287,12 @@ func (f *feed) advance(rev int64) {
 }
 
 func (f *feed) fail(err error) {
+	defer f.wake()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.failed = err
+	if f.failed == nil {
+		f.failed = err
+	}
 	for _, w := range f.waiting {
 		close(w.done)
 	}

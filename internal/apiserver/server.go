@@ -94,7 +94,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	}
 	s := &Server{Options: o, drain: drain{c: make(chan struct{})}, started: time.Now(), rowsChanged: make(chan struct{}, 1), pump: newPump()}
 	s.aggregator = s.newAggregator()
-	s.feed = &feed{store: o.Store, define: s.define}
+	s.feed = &feed{store: o.Store, define: s.define, woken: make(chan struct{}, 1)}
 	first := builtin()
 	s.kinds.Store(first)
 	s.feed.setCaches(first)

@@ -245,16 +245,9 @@ func (s *Server) commit(ctx context.Context, txn store.Txn, e *entry) (*entry, e
 		return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("limit is %d", maxObjectSize))
 	}
 	txn.Then = append(txn.Then, store.Op{Key: e.key, Value: e.value, Ref: e})
-	rev, err := s.Store.Commit(ctx, txn)
+	rev, err := s.feed.commit(ctx, txn)
 	if errors.Is(err, store.ErrConflict) {
-		// Whoever was faster must be visible here before the caller looks again.
-		if werr := s.feed.wait(ctx, rev); werr != nil {
-			return nil, s.storeError(werr)
-		}
 		return nil, err
-	}
-	if err == nil {
-		err = s.feed.wait(ctx, rev)
 	}
 	if err != nil {
 		return nil, s.storeError(err)

@@ -101,6 +101,12 @@ type Watch interface {
 	// ErrClosed when the store closed, or the context's error. The slice is
 	// valid until the next call; the events in it are shared and immutable.
 	Next(ctx context.Context) ([]Batch, error)
+	// Ready is Next for who does not wait: what there is, which may be nothing. Who calls it
+	// does not call Next.
+	Ready() ([]Batch, error)
+	// Tell has f called when, after a Ready that left nothing, there is something, or the store
+	// ended: at once, by whoever made it so. f must neither wait nor call the store. It is set before the first Ready.
+	Tell(f func())
 	// Close ends the watch and lets go of what it holds. It may be called at any time,
 	// from any goroutine, more than once.
 	Close()

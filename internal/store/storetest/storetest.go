@@ -18,7 +18,7 @@ import (
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	for name, f := range map[string]func(*testing.T, store.Store){
 		"GetAndRange": getAndRange, "Transactions": transactions, "History": history, "Compaction": compaction,
-		"Watch": watch, "WatchFromThePast": watchPast, "WatchEnds": watchEnds, "HistoryOfRange": historyOfRange, "Concurrent": concurrent,
+		"Watch": watch, "WatchFromThePast": watchPast, "WatchReady": watchReady, "WatchEnds": watchEnds, "HistoryOfRange": historyOfRange, "Concurrent": concurrent,
 		"Lazy": lazy, "Ref": ref, "OddKeysAndValues": odd, "Closed": closed, "Limits": limits,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -212,6 +212,83 @@ func watchPast(t *testing.T, s store.Store) {
 	}
 	if _, err := s.Watch(ctx(t), "", "\xff", 1000); !errors.Is(err, store.ErrFuture) {
 		t.Errorf("watch from the future: %v", err)
+	}
+}
+
+// watchReady follows a range without waiting for it.
+func watchReady(t *testing.T, s store.Store) {
+	put(t, s, "/r/a", "0")
+	w, err := s.Watch(ctx(t), "/r/", store.PrefixEnd("/r/"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	told := make(chan struct{}, 100)
+	w.Tell(func() { told <- struct{}{} })
+	var seen int64
+	ready := func(want ...string) {
+		t.Helper()
+		var got []string
+		for {
+			bs, err := w.Ready()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(bs) == 0 {
+				break
+			}
+			for _, b := range bs {
+				if b.Revision <= seen {
+					t.Errorf("revision %d after %d", b.Revision, seen)
+				}
+				seen = b.Revision
+				for _, e := range b.Events {
+					got = append(got, fmt.Sprintf("%d %s=%s", b.Revision, e.KV.Key, e.KV.Value))
+				}
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	telling := func(want int) {
+		t.Helper()
+		if len(told) != want {
+			t.Errorf("told %d times, want %d", len(told), want)
+		}
+		for range len(told) {
+			<-told
+		}
+	}
+	put(t, s, "/r/a", "1")
+	telling(0) // it was never looked at
+	ready("3 /r/a=1")
+	put(t, s, "/q", "unseen")
+	telling(0)
+	ready()
+	if seen != 4 {
+		t.Errorf("seen up to %d, want 4", seen)
+	}
+	put(t, s, "/r/b", "1")
+	put(t, s, "/r/b", "2") // not told again
+	telling(1)
+	ready("5 /r/b=1", "6 /r/b=2")
+	// What is of no concern may be forgotten.
+	for range 10 {
+		put(t, s, "/q", "unseen")
+	}
+	if err := s.Compact(ctx(t), 16); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "/r/a", "2")
+	telling(1)
+	ready("17 /r/a=2")
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	telling(1)
+	if _, err := w.Ready(); !errors.Is(err, store.ErrClosed) {
+		t.Errorf("after the end: %v", err)
 	}
 }
 
