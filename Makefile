@@ -1,7 +1,7 @@
 # Skiff. `make up` starts a cluster, `make test` is all that CI runs.
 
 GO      ?= go
-VERSION ?= v0.1.0
+VERSION ?= v0.3.0
 LDFLAGS := -s -w -X github.com/skiff-k8s/skiff/internal/cluster.Version=$(VERSION)
 DATA    ?= /var/lib/skiff
 
