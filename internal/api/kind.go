@@ -101,6 +101,7 @@ type Status[T any] struct {
 	carry    func(dst, src *T)
 	reset    func(*T)
 	kept     bool
+	only     bool
 	Validate func(next, old *T) field.ErrorList
 	// Prepare runs on a status update after spec and metadata were carried over.
 	Prepare func(next, old *T)
@@ -118,6 +119,14 @@ func StatusOf[T, S any](at func(*T) *S) *Status[T] {
 func (s *Status[T]) KeptAtCreation() *Status[T] {
 	c := *s
 	c.kept = true
+	return &c
+}
+
+// Only returns the status of a kind whose subresource leaves labels, annotations and
+// finalizers alone.
+func (s *Status[T]) Only() *Status[T] {
+	c := *s
+	c.only = true
 	return &c
 }
 
@@ -246,6 +255,7 @@ func (k *Kind[T]) eraseStatus(r *Resource, cast func(Object) *T) {
 		return
 	}
 	r.Status = &ResourceStatus{
+		Only:  s.only,
 		Carry: func(dst, src Object) { s.carry(cast(dst), cast(src)) },
 		Over: func(old, next Object) Object {
 			c := *cast(old)

@@ -13,7 +13,7 @@ var ServiceCIDR = api.Kind[networkingv1.ServiceCIDR]{
 	Version: networkingv1.SchemeGroupVersion, Resource: "servicecidrs",
 	List:           &networkingv1.ServiceCIDRList{},
 	Versions:       serviceCIDRVersions,
-	Status:         api.StatusOf(func(o *networkingv1.ServiceCIDR) *networkingv1.ServiceCIDRStatus { return &o.Status }),
+	Status:         api.StatusOf(func(o *networkingv1.ServiceCIDR) *networkingv1.ServiceCIDRStatus { return &o.Status }).Only(),
 	Validate:       validateServiceCIDR,
 	ValidateUpdate: validateServiceCIDRUpdate,
 	Columns: api.Columns[networkingv1.ServiceCIDR]{

@@ -14,7 +14,7 @@ var ResourceClaim = api.Kind[resourcev1.ResourceClaim]{
 	Version: resourcev1.SchemeGroupVersion, Resource: "resourceclaims", Namespaced: true,
 	List:     &resourcev1.ResourceClaimList{},
 	Versions: claimVersions,
-	Status:   api.StatusOf(func(o *resourcev1.ResourceClaim) *resourcev1.ResourceClaimStatus { return &o.Status }).WithValidate(validateClaimStatus),
+	Status:   api.StatusOf(func(o *resourcev1.ResourceClaim) *resourcev1.ResourceClaimStatus { return &o.Status }).WithValidate(validateClaimStatus).Only(),
 	Default:  func(o *resourcev1.ResourceClaim) { defaultClaim(&o.Spec) },
 	Validate: func(o *resourcev1.ResourceClaim) field.ErrorList { return validateClaim(&o.Spec, specPath) },
 	ValidateUpdate: func(next, old *resourcev1.ResourceClaim) field.ErrorList {

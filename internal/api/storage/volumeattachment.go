@@ -12,7 +12,7 @@ var VolumeAttachment = api.Kind[storagev1.VolumeAttachment]{
 	RequireVersion: true,
 	List:           &storagev1.VolumeAttachmentList{},
 	Versions:       volumeAttachmentVersions,
-	Status:         api.StatusOf(func(o *storagev1.VolumeAttachment) *storagev1.VolumeAttachmentStatus { return &o.Status }).WithValidate(validateAttachmentStatus),
+	Status:         api.StatusOf(func(o *storagev1.VolumeAttachment) *storagev1.VolumeAttachmentStatus { return &o.Status }).WithValidate(validateAttachmentStatus).Only(),
 	Validate:       validateAttachment,
 	ValidateUpdate: validateAttachmentUpdate,
 	Columns: api.Columns[storagev1.VolumeAttachment]{

@@ -15,7 +15,7 @@ var StorageVersionMigration = api.Kind[storagemigrationv1.StorageVersionMigratio
 	Versions: migrationVersions,
 	Status: api.StatusOf(func(o *storagemigrationv1.StorageVersionMigration) *storagemigrationv1.StorageVersionMigrationStatus {
 		return &o.Status
-	}),
+	}).Only(),
 	Validate:       validateMigration,
 	ValidateUpdate: validateMigrationUpdate,
 	Columns: api.Columns[storagemigrationv1.StorageVersionMigration]{
