@@ -110,6 +110,7 @@ func TestMoves(t *testing.T) {
 		"then up again":              {web(4, "v2"), []*appsv1.ReplicaSet{rs("v1", 1, 3, 3), rs("v2", 2, 1, 0)}, "v1=3 v2=2"},
 		"bounded by what is ready":   {web(4, "v2"), []*appsv1.ReplicaSet{rs("v1", 1, 3, 3), rs("v2", 2, 2, 0)}, "v1=3 v2=2"},
 		"down as new ones get ready": {web(4, "v2"), []*appsv1.ReplicaSet{rs("v1", 1, 3, 3), rs("v2", 2, 2, 2)}, "v1=1 v2=2"},
+		"status of before a move":    {web(4, "v2"), []*appsv1.ReplicaSet{rs("v1", 1, 3, 4), rs("v2", 2, 2, 2)}, "v1=1 v2=2"},
 		"broken old ones go first":   {web(4, "v3"), []*appsv1.ReplicaSet{rs("v1", 1, 2, 2), rs("v2", 2, 2, 0), rs("v3", 3, 1, 0)}, "v1=2 v2=1 v3=1"},
 		"rollover":                   {web(4, "v3"), []*appsv1.ReplicaSet{rs("v1", 1, 3, 3), rs("v2", 2, 2, 0)}, "new=0 v1=3 v2=2"},
 		"rollback":                   {web(4, "v1"), []*appsv1.ReplicaSet{rs("v1", 1, 0, 0), rs("v2", 2, 4, 4)}, "v1=1 v2=4"},
@@ -314,8 +315,22 @@ func TestRollout(t *testing.T) {
 		image(d, "v2")
 		d = settle()
 		done(d, "2")
+		// How large the steps are depends on how soon pods run; that there are three pods to five does not.
+		sizes := map[string]int{first: 4, name(d): 0}
 		s := scalings()
-		if s[0] != "up replica set "+name(d)+" from 0 to 1" || s[1] != "down replica set "+first+" from 4 to 3" || s[2] != "up replica set "+name(d)+" from 1 to 2" {
+		for _, m := range s {
+			var way, set string
+			var from, to int
+			if _, err := fmt.Sscanf(m, "%s replica set %s from %d to %d", &way, &set, &from, &to); err != nil {
+				t.Fatal(m, err)
+			}
+			total := sizes[first] + sizes[name(d)] - from + to
+			if sizes[set] != from || (way == "up") != (to > from) || (way == "up") != (set == name(d)) || total < 3 || total > 5 {
+				t.Errorf("scalings %q: %s", s, m)
+			}
+			sizes[set] = to
+		}
+		if sizes[first] != 0 || sizes[name(d)] != 4 || s[0] != "up replica set "+name(d)+" from 0 to 1" {
 			t.Errorf("scalings %q", s)
 		}
 		if n := len(k.Log()); n > 120 {

@@ -99,7 +99,7 @@ func (r *rollout) shrinkOld() bool {
 			room -= bad
 		}
 	}
-	spare := sum(r.sets(), available) - least
+	spare := sum(r.sets(), staying) - least
 	for _, rs := range r.olds {
 		if less := min(spare, replicas(rs)); less > 0 {
 			moved = r.scaleTo(rs, replicas(rs)-less) || moved
@@ -110,6 +110,10 @@ func (r *rollout) shrinkOld() bool {
 }
 
 func available(rs *appsv1.ReplicaSet) int32 { return rs.Status.AvailableReplicas }
+
+// staying is how many available pods a ReplicaSet will have. Its status may still count some that the
+// last move down takes away: counted twice, the next move would take more than may be unavailable.
+func staying(rs *appsv1.ReplicaSet) int32 { return min(replicas(rs), rs.Status.AvailableReplicas) }
 
 func sum(sets []*appsv1.ReplicaSet, f func(*appsv1.ReplicaSet) int32) (n int32) {
 	for _, rs := range sets {
