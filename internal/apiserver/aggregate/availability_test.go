@@ -21,8 +21,9 @@ const thePath = "/apis/" + theGroup + "/" + theVersion
 // TestAvailability follows a backend from nothing to an answer and back.
 func TestAvailability(t *testing.T) {
 	c := newCluster(t)
-	now := time.Unix(1000, 0)
-	c.a.Now = func() time.Time { return now }
+	var now atomic.Int64
+	now.Store(1000)
+	c.a.Now = func() time.Time { return time.Unix(now.Load(), 0) }
 	if c.a.Handler(theGroup, theVersion) != nil {
 		t.Fatal("served by nobody, but there is a handler")
 	}
@@ -48,7 +49,7 @@ func TestAvailability(t *testing.T) {
 	if failed.Status != "False" || failed.LastTransitionTime.Unix() != 1000 {
 		t.Errorf("%+v", failed)
 	}
-	now = time.Unix(2000, 0)
+	now.Store(2000)
 	// Nothing in the cluster changes when the backend is there: the retries find it.
 	c.serveBackend(theAddress, metrics(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("hello")) }))
 	passed := c.await("Passed")
@@ -102,7 +103,9 @@ func TestChecks(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			c := newCluster(t, service(), endpoints(true))
-			c.a.checkTime = 200 * time.Millisecond
+			if tc.name == "never" {
+				c.a.checkTime = 200 * time.Millisecond
+			}
 			if tc.handler == nil {
 				tc.handler = metrics(nil)
 			}

@@ -24,6 +24,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
@@ -140,7 +141,7 @@ func newCluster(t testing.TB, objects ...api.Object) *cluster {
 			}
 		},
 	})
-	c.a.checkTime = 2 * time.Second
+	c.a.checkTime = time.Minute // a backend that is only late is not away
 	c.front = httptest.NewUnstartedServer(http.HandlerFunc(c.serve))
 	c.front.Config.ErrorLog = log.New(io.Discard, "", 0)
 	c.front.Start()
@@ -270,15 +271,20 @@ func (c *cluster) apiService() *apiregistrationv1.APIService {
 func (c *cluster) put(o api.Object) {
 	c.t.Helper()
 	r := c.api.Rows(o)
-	have, err := c.api.Get(c.t.Context(), r, o.GetNamespace(), o.GetName())
-	if err != nil {
-		_, err = c.api.Create(c.t.Context(), r, o)
-	} else {
-		o.SetResourceVersion(have.GetResourceVersion())
-		_, err = c.api.Update(c.t.Context(), r, o, "")
-	}
-	if err != nil {
-		c.t.Fatal(err)
+	for {
+		have, err := c.api.Get(c.t.Context(), r, o.GetNamespace(), o.GetName())
+		if err != nil {
+			_, err = c.api.Create(c.t.Context(), r, o)
+		} else {
+			o.SetResourceVersion(have.GetResourceVersion())
+			_, err = c.api.Update(c.t.Context(), r, o, "")
+		}
+		if err == nil {
+			return
+		}
+		if !apierrors.IsConflict(err) { // the aggregator writes, too
+			c.t.Fatal(err)
+		}
 	}
 }
 
@@ -292,7 +298,7 @@ func (c *cluster) remove(o api.Object) {
 // awaitObject waits until an APIService is as it should be (nil: there is none).
 func (c *cluster) awaitObject(name string, ok func(*apiregistrationv1.APIService) bool) *apiregistrationv1.APIService {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(c.t.Context(), time.Minute)
 	defer cancel()
 	w, err := c.api.Watch(ctx, c.a.row, "", client.Selector{}, -1)
 	if err != nil {
@@ -332,7 +338,7 @@ func (c *cluster) await(reason string) *apiregistrationv1.APIServiceCondition {
 // until waits for something that the aggregator tells of.
 func (c *cluster) until(ok func() bool) {
 	c.t.Helper()
-	end := time.After(20 * time.Second)
+	end := time.After(time.Minute)
 	for !ok() {
 		select {
 		case <-c.changed:

@@ -138,7 +138,7 @@ func (c *cluster) upgrade(protocol string, extra ...string) (net.Conn, *bufio.Re
 		c.t.Fatal(err)
 	}
 	c.t.Cleanup(func() { conn.Close() })
-	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.SetDeadline(time.Now().Add(time.Minute))
 	fmt.Fprintf(conn, "GET %s/pods/a/exec HTTP/1.1\r\nHost: front\r\nConnection: Upgrade\r\nUpgrade: %s\r\nX-Remote-User: root\r\n%s\r\n", thePath, protocol, strings.Join(extra, ""))
 	br := bufio.NewReader(conn)
 	res, err := http.ReadResponse(br, &http.Request{Method: http.MethodGet})
@@ -286,7 +286,7 @@ func TestWatch(t *testing.T) {
 		}
 		w.Header().Set("X-End", "yes")
 	})
-	res, err := http.Get(c.front.URL + thePath + "/pods?watch=true")
+	res, err := c.front.Client().Get(c.front.URL + thePath + "/pods?watch=true")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,7 +304,7 @@ func TestWatch(t *testing.T) {
 	}
 	next = make(chan string)
 	defer close(next)
-	if res, err = http.Get(c.front.URL + thePath + "/pods?watch=true"); err != nil {
+	if res, err = c.front.Client().Get(c.front.URL + thePath + "/pods?watch=true"); err != nil {
 		t.Fatal(err)
 	}
 	defer res.Body.Close()
@@ -361,7 +361,7 @@ func TestBody(t *testing.T) {
 		fmt.Fprintf(w, "%s %d %s", r.Method, n, r.Header.Get("Content-Type"))
 	})
 	const size = 8 << 20
-	res, err := http.Post(c.front.URL+thePath+"/pods", "application/octet-stream", io.LimitReader(zeros{}, size))
+	res, err := c.front.Client().Post(c.front.URL+thePath+"/pods", "application/octet-stream", io.LimitReader(zeros{}, size))
 	if err != nil {
 		t.Fatal(err)
 	}

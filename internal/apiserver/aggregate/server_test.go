@@ -66,7 +66,7 @@ func TestOnServer(t *testing.T) {
 	go func() { ended <- a.Run(ctx) }()
 	defer func() { stop(); <-ended; <-ended; backend.Close(); st.Close() }()
 
-	within, cancel := context.WithTimeout(ctx, 20*time.Second)
+	within, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	w, err := c.Watch(within, apiregistration.Rows()[0], "", client.Selector{}, -1)
 	if err != nil {
