@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -51,7 +50,7 @@ func validateRequest(o *certificatesv1.CertificateSigningRequest) field.ErrorLis
 	if s.SignerName == "kubernetes.io/legacy-unknown" {
 		errs = append(errs, field.Invalid(specPath.Child("signerName"), s.SignerName, "the legacy signerName is not allowed via this API version"))
 	} else {
-		errs = append(errs, ValidateSignerName(s.SignerName, specPath.Child("signerName"))...)
+		errs = append(errs, meta.SignerName(s.SignerName, specPath.Child("signerName"))...)
 	}
 	if e := s.ExpirationSeconds; e != nil && *e < 600 {
 		errs = append(errs, field.Invalid(specPath.Child("expirationSeconds"), *e, "may not specify a duration less than 600 seconds (10 minutes)"))
@@ -69,36 +68,6 @@ func parseRequest(data []byte) error {
 		return err
 	}
 	return r.CheckSignature()
-}
-
-// ValidateSignerName checks a domain and a path, such as example.com/signer.
-func ValidateSignerName(name string, at *field.Path) field.ErrorList {
-	if name == "" {
-		return field.ErrorList{field.Required(at, "")}
-	}
-	domain, path, ok := strings.Cut(name, "/")
-	if !ok || strings.Contains(path, "/") {
-		return field.ErrorList{field.Invalid(at, name, "must be a fully qualified domain and path of the form 'example.com/signer-name'")}
-	}
-	var errs field.ErrorList
-	for _, label := range strings.Split(domain, ".") {
-		if msgs := meta.DNSLabel(label); len(msgs) > 0 {
-			for _, m := range msgs {
-				errs = append(errs, field.Invalid(at, domain, fmt.Sprintf("validating label %q: %s", label, m)))
-			}
-			break
-		}
-	}
-	if len(strings.Split(domain, ".")) < 2 {
-		errs = append(errs, field.Invalid(at, domain, "should be a domain with at least two segments separated by dots"))
-	}
-	for _, m := range meta.DNSSubdomain(path) {
-		errs = append(errs, field.Invalid(at, path, fmt.Sprintf("validating label %q: %s", path, m)))
-	}
-	if len(name) > 571 {
-		errs = append(errs, field.TooLong(at, name, 571))
-	}
-	return errs
 }
 
 func validateConditions(next, old *certificatesv1.CertificateSigningRequest, approval bool) field.ErrorList {

@@ -17,28 +17,11 @@ import (
 const maxTrustBundle = 1 << 20
 
 func validateTrustBundle(o *certificatesv1.ClusterTrustBundle) field.ErrorList {
-	errs := validateBundleName(o.Name, o.Spec.SignerName)
+	errs := meta.Invalids(field.NewPath("metadata", "name"), o.Name, meta.TrustBundleName(o.Name, o.Spec.SignerName))
 	if o.Spec.SignerName != "" {
-		errs = append(errs, ValidateSignerName(o.Spec.SignerName, specPath.Child("signerName"))...)
+		errs = append(errs, meta.SignerName(o.Spec.SignerName, specPath.Child("signerName"))...)
 	}
 	return append(errs, validateAnchors(o.Spec.TrustBundle, specPath.Child("trustBundle"))...)
-}
-
-// validateBundleName ties a bundle to its signer: who may write for one signer cannot take another one's names.
-func validateBundleName(name, signer string) field.ErrorList {
-	at := field.NewPath("metadata", "name")
-	rest := name
-	if signer == "" {
-		if strings.Contains(name, ":") {
-			return field.ErrorList{field.Invalid(at, name, `ClusterTrustBundle without signer name must not have ":" in its name`)}
-		}
-	} else {
-		prefix, ok := strings.ReplaceAll(signer, "/", ":")+":", false
-		if rest, ok = strings.CutPrefix(name, prefix); !ok {
-			return field.ErrorList{field.Invalid(at, name, fmt.Sprintf("ClusterTrustBundle for signerName %s must be named with prefix %s", signer, prefix))}
-		}
-	}
-	return meta.Invalids(at, name, meta.DNSSubdomain(rest))
 }
 
 // validateAnchors wants certificates of authorities and nothing else; what is between them is skipped.

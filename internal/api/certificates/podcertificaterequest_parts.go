@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
-	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -31,7 +30,7 @@ const (
 
 func validatePodRequest(o *certificatesv1.PodCertificateRequest) field.ErrorList {
 	s := &o.Spec
-	errs := ValidateSignerName(s.SignerName, specPath.Child("signerName"))
+	errs := meta.SignerName(s.SignerName, specPath.Child("signerName"))
 	for _, f := range []struct{ kind, name, uid string }{
 		{"pod", s.PodName, string(s.PodUID)}, {"serviceAccount", s.ServiceAccountName, string(s.ServiceAccountUID)}, {"node", string(s.NodeName), string(s.NodeUID)},
 	} {
@@ -50,20 +49,8 @@ func validatePodRequest(o *certificatesv1.PodCertificateRequest) field.ErrorList
 	if n := s.MaxExpirationSeconds; n != nil && (*n < oneHour || *n > most) {
 		errs = append(errs, field.Invalid(specPath.Child("maxExpirationSeconds"), *n, fmt.Sprintf("must be in the range [%d, %d]", oneHour, most)))
 	}
-	errs = append(errs, validateUserAnnotations(s.UnverifiedUserAnnotations, specPath.Child("unverifiedUserAnnotations"))...)
+	errs = append(errs, meta.UserAnnotations(s.UnverifiedUserAnnotations, specPath.Child("unverifiedUserAnnotations"))...)
 	return append(errs, validateStub(s.StubPKCS10Request, specPath.Child("stubPKCS10Request"))...)
-}
-
-// validateUserAnnotations are rules of annotations, with a domain in each key.
-func validateUserAnnotations(m map[string]string, at *field.Path) field.ErrorList {
-	errs := apivalidation.ValidateAnnotations(m, at)
-	for k := range m {
-		if !strings.Contains(k, "/") {
-			errs = append(errs, field.Invalid(at, k, "key must be a domain-prefixed path (such as \"acme.io/foo\")"))
-		}
-	}
-	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errs
 }
 
 // validateStub checks that whoever asks has the key, and that signers are likely to know its type.

@@ -133,6 +133,7 @@ func (p *podChecks) container(c *corev1.Container, at *field.Path) field.ErrorLi
 	}
 	errs = append(errs, validateContainerPorts(c.Ports, at)...)
 	errs = append(errs, validateEnv(c.Env, at)...)
+	errs = append(errs, p.fileVolumes(c.Env, at)...)
 	errs = append(errs, validateEnvFrom(c.EnvFrom, at)...)
 	errs = append(errs, p.mounts(c, at)...)
 	errs = append(errs, p.devices(c, at)...)

@@ -55,8 +55,7 @@ func validateValueFrom(v *corev1.EnvVar, at *field.Path) field.ErrorList {
 	}
 	if r := from.FileKeyRef; r != nil {
 		n++
-		errs = append(errs, required(meta.Child(at, "fileKeyRef"), "key", r.Key, "volumeName", r.VolumeName, "path", r.Path)...)
-		errs = append(errs, projectedPath(r.Path, meta.Child(at, "fileKeyRef", "path"))...)
+		errs = append(errs, validateFileKey(r, meta.Child(at, "fileKeyRef"))...)
 	}
 	switch {
 	case n == 0:
@@ -65,6 +64,39 @@ func validateValueFrom(v *corev1.EnvVar, at *field.Path) field.ErrorList {
 		errs = append(errs, field.Invalid(at, "", "may not be specified when `value` is not empty"))
 	case n > 1:
 		errs = append(errs, field.Invalid(at, "", "may not have more than one field specified at a time"))
+	}
+	return errs
+}
+
+// longestFileKey bounds the names of variables in files.
+const longestFileKey = 128
+
+func validateFileKey(r *corev1.FileKeySelector, at *field.Path) field.ErrorList {
+	errs := required(at, "key", r.Key, "volumeName", r.VolumeName, "path", r.Path)
+	if r.Key != "" {
+		errs = append(errs, meta.NameError(meta.Child(at, "key"), r.Key, meta.EnvName)...)
+		if len(r.Key) > longestFileKey {
+			errs = append(errs, field.TooLong(meta.Child(at, "key"), r.Key, longestFileKey))
+		}
+	}
+	return append(errs, projectedPath(r.Path, meta.Child(at, "path"))...)
+}
+
+// fileVolumes checks that variables come from files of volumes that containers may write
+// and that nobody else does.
+func (p *podChecks) fileVolumes(env []corev1.EnvVar, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	for i := range env {
+		if env[i].ValueFrom == nil || env[i].ValueFrom.FileKeyRef == nil || env[i].ValueFrom.FileKeyRef.VolumeName == "" {
+			continue
+		}
+		name := env[i].ValueFrom.FileKeyRef.VolumeName
+		path := meta.Child(meta.Index(meta.Child(at, "env"), i), "valueFrom", "fileKeyRef", "volumeName")
+		if v := p.volumes.named(name); v == nil {
+			errs = append(errs, field.NotFound(path, name))
+		} else if v.EmptyDir == nil {
+			errs = append(errs, field.Invalid(path, name, "referenced volume must be of type emptyDir"))
+		}
 	}
 	return errs
 }

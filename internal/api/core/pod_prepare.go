@@ -24,6 +24,7 @@ func preparePod(p *corev1.Pod) {
 		})
 	}
 	mergeMatchLabelKeys(p)
+	carryAppArmor(p)
 }
 
 // qosClass is Guaranteed when every container has limits for CPU and memory that

@@ -19,10 +19,8 @@ const podMayChange = "pod updates may not change fields other than `spec.contain
 // tolerations; while gates hold it, also where it may be scheduled.
 func validatePodUpdate(next, old *corev1.Pod) field.ErrorList {
 	errs := validatePodAlways(next)
-	if v, ok := old.Annotations[corev1.MirrorPodAnnotationKey]; ok || next.Annotations[corev1.MirrorPodAnnotationKey] != "" {
-		if now, still := next.Annotations[corev1.MirrorPodAnnotationKey]; !ok || !still || now != v {
-			errs = append(errs, field.Forbidden(field.NewPath("metadata", "annotations").Key(corev1.MirrorPodAnnotationKey), "may not remove or update mirror pod annotation"))
-		}
+	if len(next.Annotations)+len(old.Annotations) > 0 {
+		errs = append(errs, validateAnnotationUpdate(next.Annotations, old.Annotations)...)
 	}
 	errs = append(errs, validateNewGates(next, old)...)
 	if len(next.Spec.Containers) != len(old.Spec.Containers) {
@@ -194,6 +192,9 @@ func validatePodStatusUpdate(next, old *corev1.Pod) field.ErrorList {
 
 func validatePodStatus(next, old *corev1.Pod, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
+	if len(next.Annotations)+len(old.Annotations) > 0 {
+		errs = append(errs, validateAnnotationUpdate(next.Annotations, old.Annotations)...)
+	}
 	s := &next.Status
 	if s.NominatedNodeName != "" {
 		errs = append(errs, meta.NameError(meta.Child(at, "nominatedNodeName"), s.NominatedNodeName, meta.DNSSubdomain)...)

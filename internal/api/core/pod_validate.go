@@ -20,6 +20,9 @@ func validatePod(p *corev1.Pod) field.ErrorList {
 	if p.Spec.NodeName != "" && len(p.Spec.SchedulingGates) > 0 {
 		errs = append(errs, field.Forbidden(specPath.Child("nodeName"), "cannot be set until all schedulingGates have been cleared"))
 	}
+	if len(p.Annotations) > 0 {
+		errs = append(errs, validateProfilesMatch(p.Annotations, &p.Spec, specPath)...)
+	}
 	return errs
 }
 

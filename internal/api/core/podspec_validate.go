@@ -30,6 +30,9 @@ func validatePodTemplate(t *corev1.PodTemplateSpec, at *field.Path) field.ErrorL
 		errs = append(errs, validatePodAnnotations(t.Annotations, &t.Spec, meta.Child(at, "annotations"))...)
 	}
 	errs = append(errs, validatePodSpec(&t.Spec, &t.ObjectMeta, meta.Child(at, "spec"), true)...)
+	if len(t.Annotations) > 0 {
+		errs = append(errs, validateProfilesMatch(t.Annotations, &t.Spec, meta.Child(at, "spec"))...)
+	}
 	if len(t.Spec.EphemeralContainers) > 0 {
 		errs = append(errs, field.Forbidden(at.Child("spec", "ephemeralContainers"), "ephemeral containers not allowed in pod template"))
 	}
@@ -336,7 +339,7 @@ func validatePodAnnotations(as map[string]string, s *corev1.PodSpec, at *field.P
 	if v, ok := as[corev1.PodDeletionCost]; ok && !isCost(v) {
 		errs = append(errs, field.Invalid(at.Key(corev1.PodDeletionCost), v, "must be a 32bit integer"))
 	}
-	return errs
+	return append(errs, validateProfileAnnotations(as, s, at)...)
 }
 
 func isCost(v string) bool {

@@ -24,6 +24,9 @@ func warnPod(next, old *corev1.Pod) []string {
 		}
 	}
 	w.annotations(&next.ObjectMeta, &next.Spec, false, nil)
+	if old == nil {
+		w.carried(next)
+	}
 	return append(w, warnPodSpec(&next.Spec, specPath)...)
 }
 
@@ -235,6 +238,7 @@ func (w *warnings) annotations(m *metav1.ObjectMeta, s *corev1.PodSpec, template
 	var found warnings
 	tell := func(key, text string) { found.add(at.Child("metadata", "annotations").Key(key), text) }
 	var seccomp, appArmor bool
+	var by securityIndex
 	if c := s.SecurityContext; c != nil {
 		seccomp, appArmor = c.SeccompProfile != nil, c.AppArmorProfile != nil
 	}
@@ -250,12 +254,12 @@ func (w *warnings) annotations(m *metav1.ObjectMeta, s *corev1.PodSpec, template
 			}
 		}
 		if name, ok := strings.CutPrefix(k, seccompContainer); ok {
-			if c, there := securityOf(s, name); there && (c == nil || c.SeccompProfile == nil) {
+			if c, there := by.find(s, name); there && (c == nil || c.SeccompProfile == nil) {
 				tell(k, `non-functional in v1.27+; use the "seccompProfile" field instead`)
 			}
 		}
 		if name, ok := strings.CutPrefix(k, appArmorContainer); ok && template && !appArmor {
-			if c, there := securityOf(s, name); there && (c == nil || c.AppArmorProfile == nil) {
+			if c, there := by.find(s, name); there && (c == nil || c.AppArmorProfile == nil) {
 				tell(k, `deprecated since v1.30; use the "appArmorProfile" field instead`)
 			}
 		}
@@ -264,17 +268,19 @@ func (w *warnings) annotations(m *metav1.ObjectMeta, s *corev1.PodSpec, template
 	*w = append(*w, found...)
 }
 
-// securityOf finds the security context of the container of the name, which may have none.
-func securityOf(s *corev1.PodSpec, name string) (c *corev1.SecurityContext, there bool) {
-	for i := range s.InitContainers {
-		if s.InitContainers[i].Name == name {
-			return s.InitContainers[i].SecurityContext, true
+// securityIndex finds the security context of the container of a name, which may have
+// none. It is made when somebody asks first.
+type securityIndex map[string]*corev1.SecurityContext
+
+func (x *securityIndex) find(s *corev1.PodSpec, name string) (c *corev1.SecurityContext, there bool) {
+	if *x == nil {
+		*x = make(securityIndex, len(s.Containers)+len(s.InitContainers))
+		for _, cs := range [][]corev1.Container{s.Containers, s.InitContainers} {
+			for i := range cs {
+				(*x)[cs[i].Name] = cs[i].SecurityContext
+			}
 		}
 	}
-	for i := range s.Containers {
-		if s.Containers[i].Name == name {
-			return s.Containers[i].SecurityContext, true
-		}
-	}
-	return nil, false
+	c, there = (*x)[name]
+	return c, there
 }

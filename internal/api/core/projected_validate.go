@@ -95,6 +95,10 @@ func (p *projection) trustBundle(t *corev1.ClusterTrustBundleProjection, at *fie
 	case t.Name != nil:
 		if *t.Name == "" {
 			p.errs = append(p.errs, field.Required(at.Child("name"), "must be a valid object name"))
+		} else {
+			for _, m := range meta.TrustBundleName(*t.Name, meta.BundleSigner(*t.Name)) {
+				p.errs = append(p.errs, field.Invalid(at.Child("name"), *t.Name, "not a valid clustertrustbundlename: "+m))
+			}
 		}
 		if t.LabelSelector != nil {
 			p.errs = append(p.errs, field.Invalid(at.Child("labelSelector"), meta.GoNames(t.LabelSelector), "labelSelector must be unset if name is specified"))
@@ -102,6 +106,8 @@ func (p *projection) trustBundle(t *corev1.ClusterTrustBundleProjection, at *fie
 	case t.SignerName != nil:
 		if *t.SignerName == "" {
 			p.errs = append(p.errs, field.Required(at.Child("signerName"), "must be a valid signer name"))
+		} else {
+			p.errs = append(p.errs, meta.SignerName(*t.SignerName, meta.Child(at, "signerName"))...)
 		}
 		p.errs = append(p.errs, meta.LabelSelector(t.LabelSelector, meta.Child(at, "labelSelector"))...)
 	default:
@@ -111,7 +117,8 @@ func (p *projection) trustBundle(t *corev1.ClusterTrustBundleProjection, at *fie
 }
 
 func (p *projection) certificate(c *corev1.PodCertificateProjection, at *field.Path) {
-	p.errs = append(p.errs, required(at, "signerName", c.SignerName)...)
+	p.errs = append(p.errs, meta.SignerName(c.SignerName, meta.Child(at, "signerName"))...)
+	p.errs = append(p.errs, meta.UserAnnotations(c.UserAnnotations, meta.Child(at, "userAnnotations"))...)
 	p.errs = append(p.errs, supported(meta.Child(at, "keyType"), c.KeyType, []string{"RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519"})...)
 	if e := c.MaxExpirationSeconds; e != nil {
 		if *e < 3600 {
