@@ -39,16 +39,22 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	st := &stream{s: s, w: w, x: x, res: res, include: includeObject(r), flush: http.NewResponseController(w), end: time.NewTimer(o.timeout)}
 	defer st.end.Stop()
 	st.count = s.eventCount(x)
+	// The answer begins once the watch stands: whoever has seen its head sees all that happens from then on.
+	b, err := s.beginWatch(r.Context(), c, &o)
 	st.stall.begin(st.flush)
 	defer st.stall.end()
 	st.begin()
 	st.stall.rest()
-	wt, err := s.beginWatch(r.Context(), st, c, &o)
 	if err != nil {
 		st.fail(err)
 		return nil
 	}
+	wt := b.watcher
 	defer wt.close()
+	if err := st.initial(b, &o); err != nil {
+		st.fail(err)
+		return nil
+	}
 	if st.send() == nil {
 		s.leaveFlow(x) // it stands: from here on it costs what happens
 		st.follow(r.Context(), wt, o.bookmarks)
@@ -56,9 +62,16 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	return nil
 }
 
-// beginWatch finds where a watch begins, and sends what comes before: what is there
-// now as ADDED, unless the client asks for what happens after a revision.
-func (s *Server) beginWatch(ctx context.Context, st *stream, c *cache, o *listOptions) (_ *watcher, err error) {
+// beginning is where a watch begins: with what is there, if the client does not ask for
+// what happens after a revision.
+type beginning struct {
+	watcher *watcher
+	all     bool
+	initial []*entry // if all
+	rev     int64    // that initial certainly has
+}
+
+func (s *Server) beginWatch(ctx context.Context, c *cache, o *listOptions) (b beginning, err error) {
 	defer recoverUnconverted(&err)
 	all := o.rev <= 0
 	if o.sendInitial != nil {
@@ -68,33 +81,38 @@ func (s *Server) beginWatch(ctx context.Context, st *stream, c *cache, o *listOp
 		if o.rev <= 0 {
 			o.rev = s.feed.applied.Load()
 		}
-		return c.watchFrom(o.sel, o.rev)
+		b.watcher, err = c.watchFrom(o.sel, o.rev)
+		return b, err
 	}
 	if err = s.await(ctx, o.rev); err != nil {
-		return nil, err
+		return b, err
 	}
+	b.all = true
 	// The revision first: what it names is then certainly in what is sent.
-	rev := s.feed.applied.Load()
-	initial, wt := c.watchAll(o.sel)
-	defer func() {
-		if err != nil {
-			wt.close()
-		}
-	}()
-	if initial, err = o.sel.show(initial); err != nil {
-		return nil, err
+	b.rev = s.feed.applied.Load()
+	b.initial, b.watcher = c.watchAll(o.sel)
+	return b, nil
+}
+
+// initial sends what a watch begins with, as ADDED.
+func (st *stream) initial(b beginning, o *listOptions) (err error) {
+	defer recoverUnconverted(&err)
+	if !b.all {
+		return nil
 	}
-	for _, e := range initial {
+	entries, err := o.sel.show(b.initial)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
 		if err := st.event(watch.Added, e); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if o.sendInitial != nil && o.bookmarks {
-		if err := st.bookmark(rev, true); err != nil {
-			return nil, err
-		}
+		return st.bookmark(b.rev, true)
 	}
-	return wt, nil
+	return nil
 }
 
 // stream writes watch events in the form that was negotiated.
@@ -136,7 +154,7 @@ func (st *stream) begin() {
 	}
 	st.s.headers(st.w, st.x, media)
 	st.w.WriteHeader(http.StatusOK)
-	// The client must see that the watch stands before anything happens.
+	// The client must see that the watch stands, also when nothing happens.
 	st.flush.Flush()
 }
 
