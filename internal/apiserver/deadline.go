@@ -66,7 +66,7 @@ func (s *Server) stageDeadline(w http.ResponseWriter, r *http.Request, x *exchan
 // timedOut turns what a handler made of the end of its time into what clients know.
 func timedOut(r *http.Request, err error) error {
 	var status apierrors.APIStatus
-	if errors.As(err, &status) {
+	if errors.As(err, &status) || errors.Is(err, errNoPage) {
 		return err
 	}
 	switch r.Context().Err() {

@@ -26,7 +26,7 @@ func (s *Server) serveDebug(w http.ResponseWriter, r *http.Request, p string) er
 		s.serveDebugIndex(w)
 		return nil
 	case !profile:
-		return pathNotFound()
+		return errNoPage
 	}
 	switch name {
 	case "cmdline":
@@ -88,7 +88,7 @@ func record(w http.ResponseWriter, r *http.Request, name string, seconds float64
 func serveProfile(w http.ResponseWriter, r *http.Request, name string) error {
 	pr := pprof.Lookup(name)
 	if pr == nil {
-		return pathNotFound()
+		return errNoPage
 	}
 	q := r.URL.Query()
 	level, _ := strconv.Atoi(q.Get("debug"))

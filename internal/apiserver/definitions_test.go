@@ -79,7 +79,7 @@ func TestVersionsComeAndGo(t *testing.T) {
 	s := startCustom(t, mem.New())
 	s.define(definitionOf("boxes", "", versionOf("v1", true, sizes)))
 	s.want(201, "POST", pathOf("v1", "boxes"), objectOf("v1", "boxes", "a", `{"size":3,"color":"red"}`))
-	s.want(404, "GET", pathOf("v2", "boxes"), "", "the server could not find the requested resource")
+	s.want(404, "GET", pathOf("v2", "boxes"), "", "404 page not found")
 	s.patchDefinition("boxes", `[{"op":"add","path":"/spec/versions/-","value":`+versionOf("v2", false, `"size":{"type":"integer"},"weight":{"type":"integer"}`)+`}]`)
 	s.want(200, "GET", pathOf("v2", "boxes", "a"), "", `"apiVersion":"example.com/v2"`, `"spec":{"size":3}`)
 	// What the stored version does not know is lost when it is written, not later.

@@ -54,7 +54,7 @@ func (s *Server) servedIn(gv schema.GroupVersion) (out []*served) {
 
 func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, x *exchange, p string) error {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		return apierrors.NewMethodNotSupported(schema.GroupResource{}, strings.ToLower(r.Method))
+		return notAllowed(x)
 	}
 	aggregated := p == "/api" || p == "/apis"
 	var err error
@@ -92,7 +92,7 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, x *excha
 	case parts[0] == "apis" && len(parts) == 3 && parts[1] != "" && slices.Contains(versions[parts[1]], parts[2]):
 		s.writeObject(w, r, x, http.StatusOK, s.resourceList(parts[1], parts[2]))
 	default:
-		return pathNotFound()
+		return nothingAt(p)
 	}
 	return nil
 }
@@ -300,7 +300,13 @@ func (s *Server) resourceDiscovery(group, version string) []apidiscoveryv2.APIRe
 
 // paths lists what there is, as the root of the server tells it.
 func (s *Server) paths() []string {
-	out := []string{"/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"}
+	out := []string{"/api", "/apis", "/apis/", "/debug/pprof", "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version"}
+	for _, of := range []string{"healthz", "livez", "readyz"} {
+		out = append(out, "/"+of)
+		for _, c := range s.healthChecks(of) {
+			out = append(out, "/"+of+"/"+c.name)
+		}
+	}
 	if s.Tokens != nil {
 		out = append(out, "/"+openIDConfiguration, "/"+openIDKeys)
 	}

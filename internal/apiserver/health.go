@@ -94,8 +94,7 @@ func (s *Server) serveHealth(w http.ResponseWriter, r *http.Request, p string) e
 	}
 	i := slices.IndexFunc(checks, func(c check) bool { return c.name == one })
 	if i < 0 {
-		w.Header().Del("X-Content-Type-Options")
-		return pathNotFound()
+		return errNoPage
 	}
 	// Who may ask for one check may know what is wrong.
 	if err := checks[i].run(); err != nil {

@@ -13,7 +13,7 @@ import (
 
 // accepted is the form in which a client wants its answer.
 type accepted struct {
-	media  string // mediaJSON, mediaYAML, mediaProtobuf or mediaCBOR
+	media  string // mediaJSON, mediaYAML, mediaProtobuf or mediaCBOR; "": it was not asked yet
 	as     string // "", "Table", "PartialObjectMetadata", "PartialObjectMetadataList", "APIGroupDiscoveryList"
 	v      string // version of as
 	pretty bool

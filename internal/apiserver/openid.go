@@ -5,7 +5,7 @@ import "net/http"
 // serveOpenID tells who signs the tokens of service accounts and with what keys.
 func (s *Server) serveOpenID(w http.ResponseWriter, p string) error {
 	if s.Tokens == nil {
-		return pathNotFound()
+		return errNoPage
 	}
 	media, document := mediaJSON, func() ([]byte, error) { return s.Tokens.Configuration(s.Tokens.URL + "/" + openIDKeys) }
 	if p == "/"+openIDKeys {

@@ -50,8 +50,8 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		if next, err = t.read(next); err != nil {
 			return nil, apierrors.NewBadRequest(err.Error())
 		}
-		if next.GetName() != old.GetName() {
-			return nil, apierrors.NewBadRequest("the name of the object (" + next.GetName() + ") does not match the name on the URL (" + old.GetName() + ")")
+		if err := matchName(next.GetName(), old.GetName()); err != nil {
+			return nil, err
 		}
 		if ns := next.GetNamespace(); t.res.Namespaced && ns != "" && ns != old.GetNamespace() {
 			return nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")

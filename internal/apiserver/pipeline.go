@@ -65,7 +65,7 @@ var stages = []stage{
 
 // ServeHTTP runs the stages.
 func (s *Server) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
-	x := &exchange{info: parseInfo(r), began: time.Now(), accept: accepted{media: mediaJSON}, readBy: http.NewResponseController(rw).SetReadDeadline}
+	x := &exchange{info: parseInfo(r), began: time.Now(), readBy: http.NewResponseController(rw).SetReadDeadline}
 	r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 	w := &answer{ResponseWriter: rw, r: r}
 	s.metrics.begin(s, r, x)

@@ -144,6 +144,18 @@ func (s *Server) writeJSON(w http.ResponseWriter, x *exchange, code int, b []byt
 	w.Write(b)
 }
 
+// writeRaw answers with an object as people read it, whatever is asked for.
+func writeRaw(w http.ResponseWriter, o any) error {
+	b, err := json.MarshalIndent(o, "", "  ")
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", mediaJSON)
+	w.Header().Set("Content-Length", strconv.Itoa(len(b)))
+	w.Write(b)
+	return nil
+}
+
 // headers sets the content type and the warnings.
 func (s *Server) headers(w http.ResponseWriter, x *exchange, media string) {
 	w.Header().Set("Content-Type", media)
@@ -154,6 +166,18 @@ func (s *Server) headers(w http.ResponseWriter, x *exchange, media string) {
 
 // writeError answers with the status that an error carries.
 func (s *Server) writeError(w http.ResponseWriter, r *http.Request, x *exchange, err error) {
+	settle(r)
+	if errors.Is(err, errNoPage) {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	if x.accept.media == "" {
+		// Refused before it was known what form the answer would have had. compat: who can read none gets it as for people.
+		var unfit error
+		if x.accept, unfit = negotiate(r, nil, true); unfit != nil {
+			x.accept = accepted{media: mediaJSON, pretty: true}
+		}
+	}
 	var carried apierrors.APIStatus
 	status := metav1.Status{}
 	if errors.As(err, &carried) {

@@ -40,7 +40,7 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 		}
 	}
 	if res == nil {
-		return pathNotFound()
+		return nothingAt(r.URL.Path)
 	}
 	x.row = res
 	if err := x.placed(r, res); err != nil {
@@ -67,14 +67,6 @@ func (s *Server) stageRoute(w http.ResponseWriter, r *http.Request, x *exchange)
 		return s.serveVirtual(w, r, x, res)
 	}
 	return s.serveVerb(w, r, x, res)
-}
-
-func pathNotFound() error {
-	return apierrors.NewGenericServerResponse(http.StatusNotFound, "", schema.GroupResource{}, "", "the server could not find the requested resource", 0, false)
-}
-
-func notAllowed(x *exchange) error {
-	return apierrors.NewGenericServerResponse(http.StatusMethodNotAllowed, x.verb, schema.GroupResource{}, "", "", 0, false)
 }
 
 func (s *Server) serveVerb(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
@@ -117,20 +109,25 @@ func (s *Server) serveSubresource(w http.ResponseWriter, r *http.Request, x *exc
 			return s.servePatch(w, r, x, res)
 		}
 		return notAllowed(x)
-	case x.verb != "create":
-		return pathNotFound()
 	}
+	var serve func(http.ResponseWriter, *http.Request, *exchange, *api.Resource) error
 	switch x.resource + "/" + x.sub {
 	case "deployments/rollback":
-		return s.serveRollback(w, r, x, res)
+		serve = s.serveRollback
 	case "pods/binding":
-		return s.serveBinding(w, r, x, res)
+		serve = s.serveBinding
 	case "pods/eviction":
-		return s.serveEviction(w, r, x, res)
+		serve = s.serveEviction
 	case "serviceaccounts/token":
-		return s.serveToken(w, r, x, res)
+		serve = s.serveToken
 	}
-	return pathNotFound()
+	switch {
+	case serve == nil || res.Custom != nil:
+		return pathNotFound()
+	case x.verb != "create":
+		return notAllowed(x)
+	}
+	return serve(w, r, x, res)
 }
 
 // targetOf is what the request writes.
@@ -274,21 +271,26 @@ func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, x *exchange
 
 // matchURL checks that the object is the one that the URL names.
 func matchURL(t *target, o api.Object) error {
-	if o.GetName() == "" {
-		o.SetName(t.name)
-	}
-	if o.GetName() != t.name {
-		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", o.GetName(), t.name))
-	}
 	if t.res.Namespaced {
 		if o.GetNamespace() == "" {
 			o.SetNamespace(t.ns)
 		}
 		if o.GetNamespace() != t.ns {
-			return apierrors.NewBadRequest(fmt.Sprintf("the namespace of the object (%s) does not match the namespace on the request (%s)", o.GetNamespace(), t.ns))
+			return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 		}
 	}
-	return nil
+	return matchName(o.GetName(), t.name)
+}
+
+// matchName checks the name that an object has for itself.
+func matchName(name, url string) error {
+	switch name {
+	case url:
+		return nil
+	case "":
+		return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s based on URL) was undeterminable: name must be provided", url))
+	}
+	return apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", name, url))
 }
 
 func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
@@ -531,15 +533,16 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request, x *exchange)
 	case p == "/skiff/revisions":
 		return s.serveRevisions(w, r, x)
 	case p == "/version":
-		s.writeObject(w, r, x, http.StatusOK, s.Version)
-		return nil
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			return notAllowed(x)
+		}
+		return writeRaw(w, s.Version)
 	case p == "/healthz" || p == "/livez" || p == "/readyz" || strings.HasPrefix(p, "/healthz/") || strings.HasPrefix(p, "/livez/") || strings.HasPrefix(p, "/readyz/"):
 		return s.serveHealth(w, r, p)
 	case p == "/"+openIDConfiguration || p == "/"+openIDKeys:
 		return s.serveOpenID(w, p)
 	case p == "":
-		s.writeObject(w, r, x, http.StatusOK, map[string]any{"paths": s.paths()})
-		return nil
+		return writeRaw(w, metav1.RootPaths{Paths: s.paths()})
 	}
-	return pathNotFound()
+	return nothingAt(p)
 }

@@ -139,8 +139,8 @@ func (s *Server) updateScale(ctx context.Context, t target, change func(*scaleOb
 		if err := change(sc); err != nil {
 			return nil, err
 		}
-		if sc.Name != "" && sc.Name != old.GetName() {
-			return nil, apierrors.NewBadRequest("the name of the object (" + sc.Name + ") does not match the name on the URL (" + old.GetName() + ")")
+		if err := matchName(sc.Name, old.GetName()); err != nil {
+			return nil, err
 		}
 		if sc.Spec.Replicas < 0 {
 			return nil, apierrors.NewInvalid(scaleKind.GroupKind(), t.name, field.ErrorList{
