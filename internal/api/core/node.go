@@ -13,13 +13,16 @@ var Node = api.Kind[corev1.Node]{
 	Version: corev1.SchemeGroupVersion, Resource: "nodes", Short: []string{"no"},
 	Storage: "minions",
 	List:    &corev1.NodeList{},
-	Status:  api.StatusOf(func(o *corev1.Node) *corev1.NodeStatus { return &o.Status }).KeptAtCreation(),
+	Status:  api.StatusOf(func(o *corev1.Node) *corev1.NodeStatus { return &o.Status }).KeptAtCreation().WithPrepare(prepareNodeStatus).WithValidate(validateNodeStatus),
 	Subresources: []api.Subresource{
 		{Name: "proxy", Kind: corev1.SchemeGroupVersion.WithKind("NodeProxyOptions"), Verbs: proxyVerbs},
 	},
 	Default:        defaultNode,
+	Prepare:        prepareNode,
+	PrepareUpdate:  prepareNodeUpdate,
 	Validate:       validateNode,
 	ValidateUpdate: validateNodeUpdate,
+	Warn:           warnNode,
 	Fields: map[string]func(*corev1.Node) string{
 		"spec.unschedulable": func(o *corev1.Node) string { return strconv.FormatBool(o.Spec.Unschedulable) },
 	},

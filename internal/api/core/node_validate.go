@@ -1,6 +1,7 @@
 package core
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +15,7 @@ var (
 	capacityPath    = statusPath.Child("capacity")
 	allocatablePath = statusPath.Child("allocatable")
 	podCIDRsPath    = specPath.Child("podCIDRs")
+	featuresPath    = statusPath.Child("declaredFeatures")
 )
 
 // defaultNode takes all there is as available where the node says nothing else.
@@ -35,6 +37,14 @@ func validateNode(o *corev1.Node) field.ErrorList {
 	errs := meta.Checked(taintsPath, func(at *field.Path) field.ErrorList { return validateTaints(o.Spec.Taints, at) })
 	errs = append(errs, validateAmounts(o.Status.Capacity, capacityPath)...)
 	errs = append(errs, validateAmounts(o.Status.Allocatable, allocatablePath)...)
+	if swap := o.Status.NodeInfo.Swap; swap != nil && swap.Capacity != nil && *swap.Capacity <= 0 {
+		// compat: the path is one of the metadata here, too.
+		errs = append(errs, field.Invalid(field.NewPath("metadata", "nodeSwapStatus", "capacity"), *swap.Capacity, "must be greater than zero"))
+	}
+	errs = append(errs, meta.Checked(featuresPath, func(at *field.Path) field.ErrorList { return validateFeatures(o.Status.DeclaredFeatures, at) })...)
+	if o.Spec.PodPreemptionPolicy != nil {
+		errs = append(errs, field.Forbidden(specPath.Child("podPreemptionPolicy"), "may not be set: pods are not resized at the cost of others"))
+	}
 	errs = append(errs, meta.Checked(podCIDRsPath, func(at *field.Path) field.ErrorList {
 		var errs field.ErrorList
 		for i, cidr := range o.Spec.PodCIDRs {
@@ -95,20 +105,9 @@ func validateTaints(ts []corev1.Taint, at *field.Path) field.ErrorList {
 
 func validateNodeUpdate(next, old *corev1.Node) field.ErrorList {
 	errs := validateNode(next)
-	var addresses seen[corev1.NodeAddress]
-	for i, a := range next.Status.Addresses {
-		if addresses.add(a) {
-			errs = append(errs, field.Duplicate(field.NewPath("status", "addresses").Index(i), meta.GoNames(a)))
-		}
-	}
-	if len(old.Spec.PodCIDRs) > 0 {
-		same := len(old.Spec.PodCIDRs) == len(next.Spec.PodCIDRs)
-		for i := range min(len(old.Spec.PodCIDRs), len(next.Spec.PodCIDRs)) {
-			same = same && old.Spec.PodCIDRs[i] == next.Spec.PodCIDRs[i]
-		}
-		if !same {
-			errs = append(errs, field.Forbidden(specPath.Child("podCIDRs"), "node updates may not change podCIDR except from \"\" to valid"))
-		}
+	errs = append(errs, validateNodeAddresses(next)...)
+	if len(old.Spec.PodCIDRs) > 0 && !slices.Equal(old.Spec.PodCIDRs, next.Spec.PodCIDRs) {
+		errs = append(errs, field.Forbidden(podCIDRsPath, "node updates may not change podCIDR except from \"\" to valid"))
 	}
 	if old.Spec.ProviderID != "" && next.Spec.ProviderID != old.Spec.ProviderID {
 		errs = append(errs, field.Forbidden(specPath.Child("providerID"), "node updates may not change providerID except from \"\" to valid"))
