@@ -159,6 +159,7 @@ type Subresource struct {
 	Verbs []string
 	// Validate checks what a write of a part of the object changes (resize,
 	// ephemeralcontainers, finalize, approval); nil: nothing but the metadata is checked.
+	// It is the last to see next before it is stored, and may date what has no date.
 	Validate func(next, old Object) field.ErrorList
 }
 

@@ -160,8 +160,11 @@ func stampConditions(next, old *certificatesv1.CertificateSigningRequest) {
 	}
 }
 
-func validateApproval(next, old api.Object) field.ErrorList {
-	return validateConditions(next.(*certificatesv1.CertificateSigningRequest), old.(*certificatesv1.CertificateSigningRequest), true)
+// validateApproval checks a decision, and dates it when it has no date.
+func validateApproval(n, o api.Object) field.ErrorList {
+	next, old := n.(*certificatesv1.CertificateSigningRequest), o.(*certificatesv1.CertificateSigningRequest)
+	stampConditions(next, old)
+	return validateConditions(next, old, true)
 }
 
 // conditionText is what was decided, and whether the certificate is there.

@@ -103,6 +103,24 @@ func TestStamps(t *testing.T) {
 	})
 }
 
+// TestDecisionIsDated: who approves a request need not say when.
+func TestDecisionIsDated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		now := metav1.Now()
+		old := &certificatesv1.CertificateSigningRequest{}
+		next := old.DeepCopy()
+		next.Status.Conditions = []certificatesv1.CertificateSigningRequestCondition{{Type: certificatesv1.CertificateApproved, Status: "True"}}
+		for _, sub := range CertificateSigningRequest.Subresources {
+			if errs := sub.Validate(next, old); len(errs) > 0 {
+				t.Fatal(sub.Name, errs)
+			}
+		}
+		if c := next.Status.Conditions[0]; !c.LastUpdateTime.Equal(&now) || !c.LastTransitionTime.Equal(&now) {
+			t.Errorf("updated %s, changed %s", c.LastUpdateTime, c.LastTransitionTime)
+		}
+	})
+}
+
 // TestTooLong: requests and chains past their size are refused before anything is parsed.
 func TestTooLong(t *testing.T) {
 	if errs := validateStub(make([]byte, maxStubRequest+1), specPath); len(errs) != 1 || !strings.Contains(errs[0].Error(), "may not be more than 10240 bytes") {
