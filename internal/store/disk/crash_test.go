@@ -73,9 +73,7 @@ func TestKilled(t *testing.T) {
 	if testing.Short() {
 		rounds = 20
 	}
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
-	rng := rand.New(rand.NewPCG(seed, 0))
+	rng := seeded(t)
 	dir := t.TempDir()
 	var lastRev int64
 	for round := range rounds {

@@ -141,10 +141,20 @@ func (l *ledger) match(t *testing.T, b store.Batch) string {
 	return id
 }
 
+// seeded is always the same sequence, unless SKIFF_SEED names another ("random": whichever), to
+// look for what has not been found so far. The order of goroutines is chance all the same.
 func seeded(t *testing.T) *rand.Rand {
-	seed := uint64(time.Now().UnixNano())
-	if v := os.Getenv("SKIFF_SEED"); v != "" {
-		seed, _ = strconv.ParseUint(v, 10, 64)
+	t.Helper()
+	seed := uint64(1)
+	switch v := os.Getenv("SKIFF_SEED"); v {
+	case "":
+	case "random":
+		seed = rand.Uint64()
+	default:
+		var err error
+		if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
+			t.Fatal(err)
+		}
 	}
 	t.Logf("SKIFF_SEED=%d", seed)
 	return rand.New(rand.NewPCG(seed, 0))
