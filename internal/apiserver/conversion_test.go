@@ -365,8 +365,10 @@ func TestConversionTakesTooLong(t *testing.T) {
 	}
 	w := &conversionWebhook{s: s.Server, group: "example.com", hook: crd.(*apiextensionsv1.CustomResourceDefinition).Spec.Conversion.Webhook, timeout: 50 * time.Millisecond}
 	_, err = w.convert(u, r.GVK.Version)
-	if want := `conversion webhook for example.com/v1, Kind=Boxes failed: Post "` + h.URL + `/convert?timeout=50ms": context deadline exceeded`; err == nil || err.Error() != want {
-		t.Errorf("%v\nwant %s", err, want)
+	// Which part of the way is too long is a matter of chance.
+	want := `conversion webhook for example.com/v1, Kind=Boxes failed: Post "` + h.URL + `/convert?timeout=50ms": `
+	if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), "deadline exceeded") && !strings.Contains(err.Error(), "timeout") {
+		t.Errorf("%v\nwant %s that time is up", err, want)
 	}
 }
 

@@ -166,7 +166,7 @@ func (s *customServer) define(definition string) {
 // await returns when a definition is as wanted; nil: it is gone.
 func (s *customServer) await(name string, is func(*apiextensionsv1.CustomResourceDefinition) bool) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	row := definitionRow()
 	after := s.feed.applied.Load()
@@ -205,7 +205,7 @@ func (s *customServer) await(name string, is func(*apiextensionsv1.CustomResourc
 // awaitObject returns when an object of the kind is as wanted.
 func (s *customServer) awaitObject(plural string, is func(api.Object) bool) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	w, err := s.Client(auth.System).Watch(ctx, s.rowOf("v1", plural), "", client.Selector{}, -1)
 	if err != nil {

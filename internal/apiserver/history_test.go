@@ -433,7 +433,7 @@ type listed struct {
 func fetchText(t *testing.T, h *httptest.Server, path string) (int, string) {
 	t.Helper()
 	c := *h.Client()
-	c.Timeout = 20 * time.Second
+	c.Timeout = time.Minute
 	res, err := c.Get(h.URL + path)
 	if err != nil {
 		t.Fatal(err)

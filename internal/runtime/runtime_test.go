@@ -30,7 +30,7 @@ func (s *starting) Version(context.Context, *runtimeapi.VersionRequest) (*runtim
 
 func TestDialWaits(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	type outcome struct {
 		c   *Client

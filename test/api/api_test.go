@@ -198,7 +198,7 @@ func (e *exchange) run(t *testing.T, h http.Handler, vars map[string]string) {
 		body = pre + strings.Repeat(unit, n) + post
 	}
 	w, got := e.ask(t, h, fill(e.url), body)
-	for end := time.Now().Add(10 * time.Second); slices.ContainsFunc(e.await, func(s string) bool { return !strings.Contains(got, fill(s)) }); w, got = e.ask(t, h, fill(e.url), body) {
+	for end := time.Now().Add(time.Minute); slices.ContainsFunc(e.await, func(s string) bool { return !strings.Contains(got, fill(s)) }); w, got = e.ask(t, h, fill(e.url), body) {
 		if time.Now().After(end) {
 			t.Errorf("line %d: %s %s: %q did not come:\n%s", e.line, e.method, e.url, e.await, got)
 			return

@@ -106,7 +106,7 @@ func runScripts(t *testing.T, folder, name, bin string) {
 		// Left to itself testscript leaves a directory behind when only some scripts are run.
 		WorkdirRoot: t.TempDir(),
 		// A client that waits for somebody fails, not the whole run.
-		Deadline: time.Now().Add(4 * time.Minute),
+		Deadline: time.Now().Add(12 * time.Minute),
 		Setup: func(e *testscript.Env) error {
 			path := filepath.Join(e.WorkDir, ".bin")
 			if err := os.Mkdir(path, 0o755); err != nil {
@@ -166,7 +166,7 @@ func command(ctx context.Context, ts *testscript.TestScript, args []string) *exe
 }
 
 func output(ts *testscript.TestScript, args []string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 90*time.Second)
 	defer cancel()
 	out, err := command(ctx, ts, args).CombinedOutput()
 	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
@@ -176,7 +176,7 @@ func output(ts *testscript.TestScript, args []string) string {
 }
 
 // patience is how long eventually goes on.
-const patience = 30 * time.Second
+const patience = 90 * time.Second
 
 func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 || neg {

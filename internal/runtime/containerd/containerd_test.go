@@ -82,7 +82,7 @@ func instance(t testing.TB) Options {
 
 func start(t testing.TB, o Options) (*Daemon, *runtime.Client) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	d, err := Start(ctx, o)
 	if err != nil {
@@ -276,7 +276,7 @@ func TestLife(t *testing.T) {
 	was := again.proc
 	killIf(was.pid, o.owns)
 	<-was.done
-	short, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	short, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	c, err = runtime.Dial(short, o.Socket())
 	if err != nil {

@@ -1,6 +1,7 @@
 package clientgo
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
@@ -185,9 +187,19 @@ func TestRestart(t *testing.T) {
 	check(t, err)
 	f.Start(ctx.Done())
 	f.WaitForCacheSync(ctx.Done())
-	create := func(name string) *corev1.ConfigMap {
-		cm, err := api.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
-		check(t, err)
+	create := func(name string) (cm *corev1.ConfigMap) {
+		// The answer may be lost, with the connection that the server had left.
+		eventually(t, name+" is created", func() bool {
+			var err error
+			cm, err = api.Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{})
+			if apierrors.IsAlreadyExists(err) {
+				cm, err = api.Get(ctx, name, metav1.GetOptions{})
+			}
+			if status := apierrors.APIStatus(nil); errors.As(err, &status) {
+				t.Fatal(err)
+			}
+			return err == nil
+		})
 		return cm
 	}
 	gone := create("gone")
@@ -224,7 +236,7 @@ func TestRestart(t *testing.T) {
 			if cm, ok := e.Object.(*corev1.ConfigMap); ok && cm.Name == "watched" && e.Type == watch.Added {
 				return
 			}
-		case <-time.After(20 * time.Second):
+		case <-time.After(90 * time.Second):
 			t.Fatal("the watch tells nothing")
 		}
 	}

@@ -26,7 +26,7 @@ func TestLeaderElection(t *testing.T) {
 		lock, err := resourcelock.New(resourcelock.LeasesResourceLock, "default", "leader", nil, c.CoordinationV1(), resourcelock.ResourceLockConfig{Identity: id})
 		check(t, err)
 		leaderelection.RunOrDie(ctx, leaderelection.LeaderElectionConfig{
-			Lock: lock, LeaseDuration: 4 * time.Second, RenewDeadline: 3 * time.Second, RetryPeriod: 100 * time.Millisecond, ReleaseOnCancel: true,
+			Lock: lock, LeaseDuration: 60 * time.Second, RenewDeadline: 50 * time.Second, RetryPeriod: 100 * time.Millisecond, ReleaseOnCancel: true,
 			Callbacks: leaderelection.LeaderCallbacks{
 				OnStartedLeading: func(context.Context) { leads <- id },
 				OnStoppedLeading: func() {},
@@ -56,7 +56,7 @@ func expect(t *testing.T, leads chan string, want string) {
 		if got != want {
 			t.Fatalf("%s leads, want %s", got, want)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(90 * time.Second):
 		t.Fatalf("%s never leads", want)
 	}
 }

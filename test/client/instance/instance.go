@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -53,18 +54,29 @@ var ErrNotBuilt = errors.New("bin/skiff is missing: run `make build` first")
 
 // Start starts a server with the data directory dir/data.
 func Start(dir string) (*Server, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, err
-	}
-	port := l.Addr().(*net.TCPAddr).Port
-	l.Close()
 	data := filepath.Join(dir, "data")
-	s := &Server{Kubeconfig: filepath.Join(data, "admin.kubeconfig"), Data: data, dir: dir, port: port}
-	if err := s.Again(); err != nil {
-		return nil, err
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		port := l.Addr().(*net.TCPAddr).Port
+		l.Close()
+		s := &Server{Kubeconfig: filepath.Join(data, "admin.kubeconfig"), Data: data, dir: dir, port: port}
+		err = s.Again()
+		if err == nil {
+			return s, nil
+		}
+		// Between our listening and the server's somebody else may have been given the port.
+		if !strings.Contains(err.Error(), syscall.EADDRINUSE.Error()) {
+			return nil, err
+		}
+		for _, left := range []string{data, s.logFile()} {
+			if err := os.RemoveAll(left); err != nil {
+				return nil, err
+			}
+		}
 	}
-	return s, nil
 }
 
 // Again starts a server that was stopped or killed.
@@ -98,10 +110,10 @@ func (s *Server) Again() error {
 }
 
 func (s *Server) ready() error {
-	c := http.Client{Timeout: time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	c := http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(30 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		if r, err := c.Get("https://127.0.0.1:" + strconv.Itoa(s.port) + "/readyz"); err == nil {
 			r.Body.Close()
@@ -114,7 +126,7 @@ func (s *Server) ready() error {
 		case <-s.ended:
 			return errors.New("the server ended")
 		case <-late:
-			return errors.New("the server is not ready after 30 s")
+			return errors.New("the server is not ready after a minute")
 		}
 	}
 }
@@ -130,7 +142,7 @@ func (s *Server) signal(sig syscall.Signal) {
 	_ = s.cmd.Process.Signal(sig)
 	select {
 	case <-s.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		_ = s.cmd.Process.Kill()
 		<-s.ended
 	}

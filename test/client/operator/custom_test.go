@@ -183,7 +183,7 @@ func TestCustomResource(t *testing.T) {
 	metav1.AddToGroupVersion(known, group)
 	c, err := client.New(cfg, client.Options{Scheme: known})
 	check(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	check(t, c.Create(ctx, gardens()))
 	eventually(t, "gardens are served", func() bool {
 		err := c.List(ctx, &GardenList{})

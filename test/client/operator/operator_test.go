@@ -104,7 +104,8 @@ func manager(t *testing.T, kubeconfig, identity string) (m ctrl.Manager, stop fu
 	check(t, err)
 	cfg.UserAgent = identity
 	again := true
-	lease, deadline, period := 3*time.Second, 2*time.Second, 100*time.Millisecond
+	// Who leads goes on leading while the server is away for a while; who ends lets go at once.
+	lease, deadline, period := 60*time.Second, 50*time.Second, 100*time.Millisecond
 	m, err = ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:         scheme.Scheme,
 		Metrics:        server.Options{BindAddress: "0"},
@@ -155,7 +156,7 @@ func TestOperator(t *testing.T) {
 	check(t, err)
 	c, err := client.New(cfg, client.Options{Scheme: scheme.Scheme})
 	check(t, err)
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 
 	one, stopOne := manager(t, s.Kubeconfig, "one")
@@ -163,7 +164,7 @@ func TestOperator(t *testing.T) {
 	two, _ := manager(t, s.Kubeconfig, "two")
 	create := func(name string) *corev1.ConfigMap {
 		cm := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", Labels: map[string]string{"app": name}}, Data: map[string]string{"image": "nginx:1"}}
-		check(t, c.Create(ctx, cm))
+		eventually(t, name+" is created", func() bool { return created(t, c.Create(ctx, cm)) })
 		return cm
 	}
 	deployment := func(name string, is func(*appsv1.Deployment) bool) {
@@ -236,11 +237,21 @@ func TestOperator(t *testing.T) {
 	check(t, c.Get(ctx, client.ObjectKey{Namespace: "default", Name: "a-farewell"}, &corev1.ConfigMap{}))
 }
 
+// created tells whether something was created: by this request, or by one before whose answer was lost
+// because the server had left the connection that it went over.
+func created(t *testing.T, err error) bool {
+	t.Helper()
+	if status := apierrors.APIStatus(nil); errors.As(err, &status) && !apierrors.IsAlreadyExists(err) {
+		t.Fatal(err)
+	}
+	return err == nil || apierrors.IsAlreadyExists(err)
+}
+
 func eventually(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); <-tick.C {
+	for end := time.Now().Add(90 * time.Second); time.Now().Before(end); <-tick.C {
 		if f() {
 			return
 		}
