@@ -20,6 +20,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -188,7 +189,7 @@ func (t *T) event(w watch.Interface, kind watch.EventType, f func(metav1.Object)
 	}
 }
 
-// quiet demands that a watch has nothing to tell before an event that is known to come.
+// next is the next event of a watch.
 func (t *T) next(w watch.Interface) watch.Event {
 	t.Helper()
 	select {
@@ -230,4 +231,24 @@ func (t *T) raw(path, accept string) ([]byte, int, error) {
 	res := r.Do(t.ctx).StatusCode(&code)
 	b, err := res.Raw()
 	return b, code, err
+}
+
+// changer is what typed clients of all kinds have.
+type changer[O any] interface {
+	Get(context.Context, string, metav1.GetOptions) (O, error)
+	Update(context.Context, O, metav1.UpdateOptions) (O, error)
+}
+
+// change updates an object, also when a controller writes it at the same time.
+func change[O any](t *T, api changer[O], name string, f func(O)) O {
+	t.Helper()
+	for {
+		o, err := api.Get(t.ctx, name, metav1.GetOptions{})
+		t.ok(err)
+		f(o)
+		if o, err = api.Update(t.ctx, o, metav1.UpdateOptions{}); !apierrors.IsConflict(err) {
+			t.ok(err)
+			return o
+		}
+	}
 }
