@@ -1,6 +1,7 @@
 package core
 
 import (
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,7 +27,7 @@ var eventFieldNames = map[string]string{
 
 var eventV1 = api.As[corev1.Event, eventsv1.Event]{
 	Version: eventsv1.SchemeGroupVersion, List: &eventsv1.EventList{}, Fields: eventFieldNames,
-	Validate: validateNewEvent, ValidateUpdate: onlySeries,
+	Validate: validateNewEvent, ValidateUpdate: onlySeries, Forgives: looseEventName,
 	Read: func(from *eventsv1.Event, to *corev1.Event) error {
 		*to = corev1.Event{ObjectMeta: from.ObjectMeta, InvolvedObject: from.Regarding, Reason: from.Reason, Message: from.Note, Source: from.DeprecatedSource,
 			FirstTimestamp: from.DeprecatedFirstTimestamp, LastTimestamp: from.DeprecatedLastTimestamp, Count: from.DeprecatedCount, Type: from.Type,
@@ -70,9 +71,17 @@ var eventV1beta1 = api.As[corev1.Event, eventsv1beta1.Event]{
 	},
 }
 
+var eventNamePath = field.NewPath("metadata", "name")
+
+// looseEventName is the rule for names of core/v1, which are of any kind: what it does not
+// take is refused here in other words.
+func looseEventName(e *field.Error) bool {
+	return e.Field == "metadata.name" && strings.HasPrefix(e.Detail, "may not ")
+}
+
 // validateNewEvent is what events.k8s.io/v1 demands of a new event.
 func validateNewEvent(e *corev1.Event) field.ErrorList {
-	var errs field.ErrorList
+	errs := meta.Invalids(eventNamePath, e.Name, meta.DNSSubdomain(e.Name))
 	if e.EventTime.IsZero() {
 		// The rules that events with a time have hold here in any case.
 		errs = append(errs, validateTimedEvent(e)...)

@@ -25,6 +25,7 @@ var ReplicationController = api.Kind[corev1.ReplicationController]{
 		Observed:    func(o *corev1.ReplicationController) int32 { return o.Status.Replicas },
 		Selector:    func(o *corev1.ReplicationController) string { return labels.SelectorFromSet(o.Spec.Selector).String() },
 	},
+	Name:     api.NameIsLongName,
 	Default:  defaultReplicationController,
 	Validate: validateReplicationController,
 	Warn:     warnReplicationController,

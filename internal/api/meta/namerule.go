@@ -3,6 +3,7 @@ package meta
 import (
 	"strings"
 
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/api/validation/path"
 )
@@ -15,6 +16,14 @@ func NameIsDNSSubdomain(name string, prefix bool) []string {
 		return nil
 	}
 	return validation.NameIsDNSSubdomain(name, prefix)
+}
+
+// NameIsLongName is NameIsDNSSubdomain in the words of kinds whose rules are declared with their types.
+func NameIsLongName(name string, prefix bool) []string {
+	if s := stem(name, prefix); !subdomain(s) {
+		return content.IsDNS1123Subdomain(s)
+	}
+	return nil
 }
 
 // NameIsDNSLabel is the rule of what becomes a single label in DNS.

@@ -12,6 +12,7 @@ var DeviceClass = api.Kind[resourcev1.DeviceClass]{
 	Version: resourcev1.SchemeGroupVersion, Resource: "deviceclasses",
 	List:           &resourcev1.DeviceClassList{},
 	Versions:       classVersions,
+	Name:           api.NameIsLongName,
 	Spec:           func(o *resourcev1.DeviceClass) any { return &o.Spec },
 	Validate:       func(o *resourcev1.DeviceClass) field.ErrorList { return validateDeviceClass(o, nil) },
 	ValidateUpdate: validateDeviceClass,
