@@ -104,12 +104,13 @@ func TestForwardAsksTheNextServer(t *testing.T) {
 		return new(dns.Msg).SetReply(new(dns.Msg).SetQuestion("other.example.", dns.TypeA))
 	})
 	good := upstream(t, func(q dns.Question) []dns.RR { return records(t, q.Name+" 20 IN A 192.0.2.3") })
-	p, err := net.ListenPacket("udp", "127.0.0.1:0")
+	// Who talks to one peer only is nobody to others, and keeps the port.
+	taken, err := net.DialUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2), Port: 9})
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed := p.LocalAddr().String()
-	p.Close()
+	defer taken.Close()
+	closed := taken.LocalAddr().String()
 
 	q := new(dns.Msg).SetQuestion("example.com.", dns.TypeA)
 	if m := forwardTo(closed, refuses.addr, other.addr, good.addr).reply(q, false); m.Rcode != dns.RcodeSuccess || len(m.Answer) != 1 || m.Id != q.Id {

@@ -21,6 +21,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -144,7 +145,7 @@ func dump(t *testing.T, bin, data string) {
 }
 
 func output(ts *testscript.TestScript, args []string) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	path := args[0]
 	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
@@ -162,7 +163,7 @@ func output(ts *testscript.TestScript, args []string) string {
 }
 
 // patience is how long eventually and spread go on.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 func eventually(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 || neg {
@@ -218,11 +219,10 @@ func hostState(ts *testscript.TestScript, _ bool, args []string) {
 	was, err := os.ReadFile(file)
 	ts.Check(err)
 	// Interfaces and cgroups are taken away by the kernel a moment later.
-	for range 100 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
 		if now = hostFacts(); now == string(was) {
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	ts.Fatalf("the host is not as it was.\nbefore:\n%s\nafter:\n%s", was, now)
 }
@@ -244,11 +244,16 @@ func hostFacts() string {
 		}
 	}
 	section("mounts", points)
-	cgroups, _ := filepath.Glob("/sys/fs/cgroup/*/skiff*")
-	unified, _ := filepath.Glob("/sys/fs/cgroup/skiff*")
-	section("cgroups", append(cgroups, unified...))
-	runs, _ := filepath.Glob("/run/skiff*")
-	section("run", runs)
+	// These the whole host shares; those of other tests come and go beside this one.
+	shared := func(patterns ...string) (found []string) {
+		for _, p := range patterns {
+			files, _ := filepath.Glob(p)
+			found = append(found, files...)
+		}
+		return slices.DeleteFunc(found, func(f string) bool { return strings.HasPrefix(filepath.Base(f), "skiff-test-") })
+	}
+	section("cgroups", shared("/sys/fs/cgroup/*/skiff*", "/sys/fs/cgroup/skiff*"))
+	section("run", shared("/run/skiff*"))
 	procs, _ := filepath.Glob("/proc/[0-9]*/ns/net")
 	own, _ := os.Readlink("/proc/self/ns/net")
 	var names []string

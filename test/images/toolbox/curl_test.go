@@ -27,8 +27,6 @@ func TestCurl(t *testing.T) {
 	}))
 	defer web.Close()
 	defer close(stuck)
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	file := filepath.Join(t.TempDir(), "out")
 	for _, c := range []struct {
 		args string
@@ -43,7 +41,7 @@ func TestCurl(t *testing.T) {
 		{"-sL " + web.URL + "/moved", 0, "GET 127.0.0.1"},
 		{"-s " + web.URL + "/none", 0, "404 page not found"},
 		{"-sf " + web.URL + "/none", 22, ""},
-		{"-s " + closed.URL, 7, ""},
+		{"-s " + refusing(t), 7, ""},
 		{"-s http://name.invalid./", 6, ""},
 		{"-s --max-time 0.01 " + web.URL + "/late", 28, ""},
 		{"--nope " + web.URL, 2, ""},

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -36,6 +38,24 @@ func TestParseWget(t *testing.T) {
 	}
 }
 
+// refusing is the URL of a port that nobody listens on, and that nobody else can get meanwhile.
+func refusing(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	held, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint("http://127.0.0.1:", held.(*syscall.SockaddrInet4).Port)
+}
+
 func TestFetch(t *testing.T) {
 	stuck := make(chan struct{})
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,11 +81,9 @@ func TestFetch(t *testing.T) {
 	if b, _ := os.ReadFile(file); string(b) != "page for example.com y" {
 		t.Errorf("saved %q", b)
 	}
-	closed := httptest.NewServer(nil)
-	closed.Close()
 	for target, want := range map[string]string{
 		web.URL + "/none":         "server returned error: HTTP/1.1 404 Not Found",
-		closed.URL:                "can't connect to remote host (127.0.0.1): Connection refused",
+		refusing(t):               "can't connect to remote host (127.0.0.1): Connection refused",
 		"http://name.invalid.:1/": "bad address 'name.invalid.:1'",
 	} {
 		if err := d.fetch(target); err == nil || err.Error() != want {
