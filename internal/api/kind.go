@@ -12,6 +12,7 @@ package api
 
 import (
 	"reflect"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -163,7 +164,7 @@ type Subresource struct {
 	Validate func(next, old Object) field.ErrorList
 }
 
-// Row erases the type parameter.
+// Row erases the type parameter. What is found wrong with objects is bounded from here on (meta.Bound).
 func (k *Kind[T]) Row() *Resource {
 	typ := reflect.TypeFor[T]()
 	kind := typ.Name()
@@ -173,7 +174,7 @@ func (k *Kind[T]) Row() *Resource {
 		Deprecated: k.Deprecated, Singular: k.Singular, Short: k.Short, Categories: k.Categories, Namespaced: k.Namespaced,
 		Storage: k.Storage, Verbs: k.Verbs, Virtual: k.Virtual, Lazy: k.Lazy,
 		Orphans: k.Orphans, RequireVersion: k.RequireVersion, CreateOnUpdate: k.CreateOnUpdate,
-		Subresources: k.Subresources, Type: typ,
+		Subresources: slices.Clone(k.Subresources), Type: typ,
 		New:  func() Object { return any(new(T)).(Object) },
 		Name: k.Name,
 	}
@@ -203,7 +204,7 @@ func (k *Kind[T]) Row() *Resource {
 	}
 	k.eraseValidate(r, cast)
 	if k.ValidateUpdate != nil {
-		r.ValidateUpdate = func(next, old Object) field.ErrorList { return k.ValidateUpdate(cast(next), cast(old)) }
+		r.ValidateUpdate = func(next, old Object) field.ErrorList { return meta.Bound(k.ValidateUpdate(cast(next), cast(old))) }
 	}
 	if k.Warn != nil {
 		r.Warn = func(next, old Object) []string {
@@ -224,6 +225,11 @@ func (k *Kind[T]) Row() *Resource {
 	k.eraseStatus(r, cast)
 	k.eraseScale(r, cast)
 	k.eraseReads(r, cast)
+	for i := range r.Subresources {
+		if check := r.Subresources[i].Validate; check != nil {
+			r.Subresources[i].Validate = func(next, old Object) field.ErrorList { return meta.Bound(check(next, old)) }
+		}
+	}
 	for _, v := range k.Versions {
 		r.Versions = append(r.Versions, v.ofRow(r))
 	}
@@ -234,7 +240,7 @@ func (k *Kind[T]) Row() *Resource {
 func (k *Kind[T]) eraseValidate(r *Resource, cast func(Object) *T) {
 	if k.Virtual || k.LooseFinalizers {
 		if k.Validate != nil {
-			r.Validate = func(o Object) field.ErrorList { return k.Validate(cast(o)) }
+			r.Validate = func(o Object) field.ErrorList { return meta.Bound(k.Validate(cast(o))) }
 		}
 		return
 	}
@@ -246,7 +252,7 @@ func (k *Kind[T]) eraseValidate(r *Resource, cast func(Object) *T) {
 		if k.Validate != nil {
 			errs = append(errs, k.Validate(cast(o))...)
 		}
-		return errs
+		return meta.Bound(errs)
 	}
 }
 
@@ -265,7 +271,7 @@ func (k *Kind[T]) eraseStatus(r *Resource, cast func(Object) *T) {
 		},
 	}
 	if s.Validate != nil {
-		r.Status.Validate = func(next, old Object) field.ErrorList { return s.Validate(cast(next), cast(old)) }
+		r.Status.Validate = func(next, old Object) field.ErrorList { return meta.Bound(s.Validate(cast(next), cast(old))) }
 	}
 	if s.Prepare != nil {
 		r.Status.Prepare = func(next, old Object) { s.Prepare(cast(next), cast(old)) }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -153,5 +154,23 @@ func TestMany(t *testing.T) {
 			}
 			judge(t, r, o)
 		})
+	}
+}
+
+// TestAnswersAreBounded: an object with mistakes everywhere is told of in fewer bytes than it has.
+func TestAnswersAreBounded(t *testing.T) {
+	r, o := read(t, `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"},"spec":{"containers":[{"name":"a","image":"b","env":[`+strings.Repeat(`{"name":"="},`, 100000)+`{}]}]}}`)
+	r.Prepare(o)
+	fillIn(t, r, o)
+	errs := r.Validate(o)
+	if len(errs) > 2000 || len(errs) < 500 {
+		t.Errorf("%d errors are told", len(errs))
+	}
+	if e := errs[len(errs)-1]; e.Field != "<more>" {
+		t.Errorf("the last one is %v", e)
+	}
+	body, err := json.Marshal(apierrors.NewInvalid(r.GVK.GroupKind(), "a", errs).Status())
+	if err != nil || len(body) > 1<<20 {
+		t.Errorf("%d bytes answer, %v", len(body), err)
 	}
 }

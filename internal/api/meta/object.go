@@ -16,7 +16,7 @@ func Metadata(o metav1.Object, namespaced bool, name func(name string, prefix bo
 	if newMetadata(o, namespaced, name) {
 		return nil
 	}
-	return validation.ValidateObjectMetaAccessor(o, namespaced, validation.ValidateNameFunc(name), at)
+	return Bound(validation.ValidateObjectMetaAccessor(o, namespaced, validation.ValidateNameFunc(name), at))
 }
 
 // MetadataUpdate checks how the metadata of an object change.
@@ -24,7 +24,7 @@ func MetadataUpdate(next, old metav1.Object, at *field.Path) field.ErrorList {
 	if changedMetadata(next, old) {
 		return nil
 	}
-	return validation.ValidateObjectMetaAccessorUpdate(next, old, at)
+	return Bound(validation.ValidateObjectMetaAccessorUpdate(next, old, at))
 }
 
 func newMetadata(o metav1.Object, namespaced bool, name func(string, bool) []string) bool {
