@@ -14,7 +14,7 @@ var HorizontalPodAutoscaler = api.Kind[autoscalingv2.HorizontalPodAutoscaler]{
 	List:     &autoscalingv2.HorizontalPodAutoscalerList{},
 	Status: api.StatusOf(func(o *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.HorizontalPodAutoscalerStatus {
 		return &o.Status
-	}),
+	}).WithValidate(validateAutoscalerStatus),
 	Default:        defaultAutoscaler,
 	Validate:       func(o *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList { return validateAutoscaler(o, nil) },
 	ValidateUpdate: validateAutoscaler,

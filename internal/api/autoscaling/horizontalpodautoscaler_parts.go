@@ -77,6 +77,12 @@ func validateAutoscaler(o, old *autoscalingv2.HorizontalPodAutoscaler) field.Err
 	return errs
 }
 
+func validateAutoscalerStatus(next, _ *autoscalingv2.HorizontalPodAutoscaler) field.ErrorList {
+	at := field.NewPath("status")
+	errs := meta.NonNegative(next.Status.CurrentReplicas, at, "currentReplicas")
+	return append(errs, meta.NonNegative(next.Status.DesiredReplicas, at, "desiredReplicas")...)
+}
+
 // validateScaleTarget checks what is scaled. One that was there before may still name no API group, as was once allowed.
 func validateScaleTarget(r, old *autoscalingv2.CrossVersionObjectReference, at *field.Path) field.ErrorList {
 	errs := validateReference(r, at)

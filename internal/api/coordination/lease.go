@@ -15,6 +15,8 @@ var Lease = api.Kind[coordinationv1.Lease]{
 	List:           &coordinationv1.LeaseList{},
 	Versions:       leaseVersions,
 	Lazy:           true,
+	Prepare:        prepareLease,
+	PrepareUpdate:  prepareLeaseUpdate,
 	Validate:       validateLease,
 	ValidateUpdate: func(next, _ *coordinationv1.Lease) field.ErrorList { return validateLease(next) },
 	Columns: api.Columns[coordinationv1.Lease]{

@@ -9,6 +9,21 @@ import (
 
 var specPath = field.NewPath("spec")
 
+// prepareLease drops what coordinated elections need, which are off: nobody would pick a leader.
+func prepareLease(o *coordinationv1.Lease) {
+	o.Spec.Strategy, o.Spec.PreferredHolder = nil, nil
+}
+
+// prepareLeaseUpdate does the same to what was not there before.
+func prepareLeaseUpdate(next, old *coordinationv1.Lease) {
+	if old.Spec.Strategy == nil {
+		next.Spec.Strategy = nil
+	}
+	if old.Spec.PreferredHolder == nil {
+		next.Spec.PreferredHolder = nil
+	}
+}
+
 func validateLease(o *coordinationv1.Lease) field.ErrorList {
 	var errs field.ErrorList
 	s := &o.Spec

@@ -217,20 +217,6 @@ func validateCSIPersistent(s *corev1.CSIPersistentVolumeSource, at *field.Path) 
 	return errs
 }
 
-func validatePersistentVolumeUpdate(next, old *corev1.PersistentVolume) field.ErrorList {
-	errs := validatePersistentVolume(next)
-	if !meta.Equal(&next.Spec.PersistentVolumeSource, &old.Spec.PersistentVolumeSource) {
-		errs = append(errs, field.Forbidden(specPath.Child("persistentvolumesource"), "spec.persistentvolumesource is immutable after creation"))
-	}
-	if !equalAt(next.Spec.VolumeMode, old.Spec.VolumeMode) {
-		errs = append(errs, field.Invalid(specPath.Child("volumeMode"), next.Spec.VolumeMode, meta.FieldImmutable))
-	}
-	if old.Spec.NodeAffinity != nil && !meta.Equal(next.Spec.NodeAffinity, old.Spec.NodeAffinity) {
-		errs = append(errs, field.Invalid(specPath.Child("nodeAffinity"), meta.GoNames(next.Spec.NodeAffinity), meta.FieldImmutable))
-	}
-	return errs
-}
-
 func storageText(l corev1.ResourceList) string {
 	q := l[corev1.ResourceStorage]
 	return q.String()

@@ -12,7 +12,7 @@ var FlowSchema = api.Kind[flowcontrolv1.FlowSchema]{
 	Version: flowcontrolv1.SchemeGroupVersion, Resource: "flowschemas",
 	List:           &flowcontrolv1.FlowSchemaList{},
 	Versions:       schemaVersions,
-	Status:         api.StatusOf(func(o *flowcontrolv1.FlowSchema) *flowcontrolv1.FlowSchemaStatus { return &o.Status }).Only(),
+	Status:         api.StatusOf(func(o *flowcontrolv1.FlowSchema) *flowcontrolv1.FlowSchemaStatus { return &o.Status }).WithValidate(validateSchemaStatus).Only(),
 	Spec:           func(o *flowcontrolv1.FlowSchema) any { return &o.Spec },
 	Default:        defaultFlowSchema,
 	Validate:       validateFlowSchema,

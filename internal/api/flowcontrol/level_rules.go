@@ -16,6 +16,10 @@ const (
 )
 
 func validateLevel(o *flowcontrolv1.PriorityLevelConfiguration) field.ErrorList {
+	return append(validateLevelSpec(o), validateMandatoryLevel(o)...)
+}
+
+func validateLevelSpec(o *flowcontrolv1.PriorityLevelConfiguration) field.ErrorList {
 	s := &o.Spec
 	var errs field.ErrorList
 	exempt := s.Type == flowcontrolv1.PriorityLevelEnablementExempt

@@ -14,7 +14,7 @@ var PriorityLevelConfiguration = api.Kind[flowcontrolv1.PriorityLevelConfigurati
 	Versions: levelVersions,
 	Status: api.StatusOf(func(o *flowcontrolv1.PriorityLevelConfiguration) *flowcontrolv1.PriorityLevelConfigurationStatus {
 		return &o.Status
-	}).Only(),
+	}).WithValidate(validateLevelStatus).Only(),
 	Spec:           func(o *flowcontrolv1.PriorityLevelConfiguration) any { return &o.Spec },
 	Default:        defaultLevel,
 	Validate:       validateLevel,

@@ -57,6 +57,9 @@ func validateCSIDriver(o *storagev1.CSIDriver) field.ErrorList {
 	if p := s.NodeAllocatableUpdatePeriodSeconds; p != nil && *p < 10 {
 		errs = append(errs, field.Invalid(specPath.Child("nodeAllocatableUpdatePeriodSeconds"), *p, "must be greater than or equal to 10 seconds"))
 	}
+	if in := s.ServiceAccountTokenInSecrets; in != nil && len(s.TokenRequests) == 0 {
+		errs = append(errs, field.Invalid(specPath.Child("serviceAccountTokenInSecrets"), *in, "serviceAccountTokenInSecrets is set but no tokenRequests are specified"))
+	}
 	for _, m := range s.VolumeLifecycleModes {
 		if !slices.Contains(lifecycleModes, m) {
 			errs = append(errs, field.NotSupported(specPath.Child("volumeLifecycleModes"), m, lifecycleModes))

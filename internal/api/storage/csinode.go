@@ -12,6 +12,9 @@ var CSINode = api.Kind[storagev1.CSINode]{
 	RequireVersion: true,
 	List:           &storagev1.CSINodeList{},
 	Versions:       csiNodeVersions,
+	// What is told of the health of storage is not kept, by whomever it is told.
+	Prepare:        func(o *storagev1.CSINode) { o.Status = storagev1.CSINodeStatus{} },
+	PrepareUpdate:  func(next, old *storagev1.CSINode) { next.Status = old.Status },
 	Validate:       validateCSINode,
 	ValidateUpdate: validateCSINodeUpdate,
 	Columns: api.Columns[storagev1.CSINode]{
