@@ -28,9 +28,13 @@ func selector(v string) *metav1.LabelSelector {
 
 // TestGroupsCountRight changes everything that groups depend on at random and counts anew each time.
 func TestGroupsCountRight(t *testing.T) {
-	// Always the same seed, unless SKIFF_SEED says another.
+	// Always the same seed, unless SKIFF_SEED says another ("random": whichever).
 	seed := uint64(1)
-	if v := os.Getenv("SKIFF_SEED"); v != "" {
+	switch v := os.Getenv("SKIFF_SEED"); v {
+	case "":
+	case "random":
+		seed = rand.Uint64()
+	default:
 		var err error
 		if seed, err = strconv.ParseUint(v, 10, 64); err != nil {
 			t.Fatal(err)
