@@ -11,9 +11,11 @@ import (
 // a part of it: each takes that part from next and keeps the rest of old.
 var partial = map[string]func(merged, next api.Object){
 	"namespaces/finalize": func(merged, next api.Object) {
+		describe(merged, next)
 		merged.(*corev1.Namespace).Spec.Finalizers = next.(*corev1.Namespace).Spec.Finalizers
 	},
 	"certificatesigningrequests/approval": func(merged, next api.Object) {
+		describe(merged, next)
 		merged.(*certificatesv1.CertificateSigningRequest).Status.Conditions = next.(*certificatesv1.CertificateSigningRequest).Status.Conditions
 	},
 	"pods/ephemeralcontainers": func(merged, next api.Object) {
@@ -29,6 +31,13 @@ var partial = map[string]func(merged, next api.Object){
 		resize(m.Spec.Containers, n.Spec.Containers)
 		resize(m.Spec.InitContainers, n.Spec.InitContainers)
 	},
+}
+
+// describe takes what may be said of an object besides what it is: its labels and so on.
+func describe(merged, next api.Object) {
+	merged.SetLabels(next.GetLabels())
+	merged.SetAnnotations(next.GetAnnotations())
+	merged.SetFinalizers(next.GetFinalizers())
 }
 
 // writable tells whether PUT and PATCH work on the subresource as on the object.
