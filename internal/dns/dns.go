@@ -73,6 +73,9 @@ func (s *Server) Run(ctx context.Context) error {
 	errs := make(chan error, 2*len(s.Listen))
 	for _, addr := range s.Listen {
 		p, l, err := listen(ctx, addr)
+		if ctx.Err() != nil && err != nil {
+			return nil
+		}
 		if err != nil {
 			return err
 		}

@@ -35,7 +35,8 @@ func (k *Kubelet) followStatic(ctx context.Context) error {
 	if _, err := unix.InotifyAddWatch(fd, k.StaticPodDir, unix.IN_CLOSE_WRITE|unix.IN_MOVED_TO|unix.IN_MOVED_FROM|unix.IN_DELETE); err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { watch.SetReadDeadline(time.Now()) })
+	// Closed, not given a deadline: the loop sets deadlines itself, and could take that one back.
+	stop := context.AfterFunc(ctx, func() { watch.Close() })
 	defer stop()
 	buf := make([]byte, 4096)
 	for {
@@ -46,14 +47,15 @@ func (k *Kubelet) followStatic(ctx context.Context) error {
 		}
 		if wait > 0 {
 			watch.SetReadDeadline(time.Now().Add(wait))
-		} else if ctx.Err() == nil {
+		} else {
 			watch.SetReadDeadline(time.Time{})
 		}
-		if _, err := watch.Read(buf); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-			return err
-		}
+		_, err := watch.Read(buf)
 		if ctx.Err() != nil {
 			return nil
+		}
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return err
 		}
 	}
 }

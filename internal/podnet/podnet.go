@@ -92,13 +92,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	close(a.ready)
 	var calls sync.WaitGroup
 	defer calls.Wait()
-	ctx, cancel := context.WithCancel(ctx)
+	forwarding, cancel := context.WithCancel(ctx)
 	defer cancel()
-	calls.Go(func() { a.keepForwarding(ctx) })
+	calls.Go(func() { a.keepForwarding(forwarding) })
 	for {
 		c, err := l.Accept()
 		if err != nil {
-			if ctx.Err() != nil {
+			if ctx.Err() != nil { // of what closed the listener: one derived from it may learn of its end later
 				return nil
 			}
 			return err
