@@ -21,9 +21,11 @@ func defaultClaim(s *resourcev1.ResourceClaimSpec) {
 		r := &s.Devices.Requests[i]
 		if r.Exactly != nil {
 			defaultCount(&r.Exactly.AllocationMode, &r.Exactly.Count)
+			defaultTolerations(r.Exactly.Tolerations)
 		}
 		for j := range r.FirstAvailable {
 			defaultCount(&r.FirstAvailable[j].AllocationMode, &r.FirstAvailable[j].Count)
+			defaultTolerations(r.FirstAvailable[j].Tolerations)
 		}
 	}
 }
@@ -52,12 +54,16 @@ func validateClaim(s *resourcev1.ResourceClaimSpec, at *field.Path) field.ErrorL
 			errs = append(errs, field.Invalid(idx, nil, "exactly one of `exactly` or `firstAvailable` is required, but multiple fields are set"))
 		case r.Exactly != nil:
 			errs = append(errs, validateRequest(r.Exactly.DeviceClassName, r.Exactly.Selectors, r.Exactly.AllocationMode, r.Exactly.Count, idx.Child("exactly"))...)
+			errs = append(errs, validateTolerations(r.Exactly.Tolerations, idx.Child("exactly", "tolerations"))...)
+			errs = append(errs, validateAmounts(r.Exactly.Capacity, idx.Child("exactly", "capacity"))...)
 		case len(r.FirstAvailable) > 0:
 			for j := range r.FirstAvailable {
 				sub := &r.FirstAvailable[j]
 				path := idx.Child("firstAvailable").Index(j)
 				errs = append(errs, meta.NameError(path.Child("name"), sub.Name, meta.DNSLabel)...)
 				errs = append(errs, validateRequest(sub.DeviceClassName, sub.Selectors, sub.AllocationMode, sub.Count, path)...)
+				errs = append(errs, validateTolerations(sub.Tolerations, path.Child("tolerations"))...)
+				errs = append(errs, validateAmounts(sub.Capacity, path.Child("capacity"))...)
 				if known[r.Name+"/"+sub.Name] {
 					errs = append(errs, field.Duplicate(path, sub.Name))
 				}
@@ -72,6 +78,12 @@ func validateClaim(s *resourcev1.ResourceClaimSpec, at *field.Path) field.ErrorL
 	for i := range s.Devices.Constraints {
 		c, idx := &s.Devices.Constraints[i], at.Child("constraints").Index(i)
 		errs = append(errs, validateNames(c.Requests, known, idx.Child("requests"))...)
+		// compat: what must be the same goes before what must not be.
+		if c.MatchAttribute != nil {
+			errs = append(errs, validateFullName(c.MatchAttribute, idx.Child("matchAttribute"))...)
+		} else {
+			errs = append(errs, validateFullName(c.DistinctAttribute, idx.Child("distinctAttribute"))...)
+		}
 		if c.MatchAttribute == nil && c.DistinctAttribute == nil {
 			// compat: the text is that of another mistake.
 			errs = append(errs, field.Required(idx, `exactly one of "matchAttribute" or "distinctAttribute" is required, but multiple fields are set`))
@@ -126,16 +138,23 @@ func validateNames(names []string, known map[string]bool, at *field.Path) field.
 			continue
 		}
 		seen[n] = true
-		if parts := strings.Split(n, "/"); len(parts) <= 2 {
-			for _, part := range parts {
-				errs = append(errs, meta.NameError(at.Index(i), part, meta.DNSLabel)...)
-			}
-		}
-		if !known[n] {
-			errs = append(errs, field.Invalid(at.Index(i), n, "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"))
-		}
+		errs = append(errs, validateName(n, known, at.Index(i))...)
 	}
 	return append(errs, atMost(len(names), resourcev1.DeviceRequestsMaxSize, at)...)
+}
+
+// validateName checks a reference to a request, or to one of its alternatives.
+func validateName(n string, known map[string]bool, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if parts := strings.Split(n, "/"); len(parts) <= 2 {
+		for _, part := range parts {
+			errs = append(errs, meta.NameError(at, part, meta.DNSLabel)...)
+		}
+	}
+	if !known[n] {
+		errs = append(errs, field.Invalid(at, n, "must be the name of a request in the claim or the name of a request and a subrequest separated by '/'"))
+	}
+	return errs
 }
 
 // validateConfiguration lets parameters that were stored be as long as they are.
@@ -145,11 +164,7 @@ func validateConfiguration(c *resourcev1.DeviceConfiguration, stored bool, at *f
 		return field.ErrorList{field.Required(at, "")}
 	}
 	var errs field.ErrorList
-	if c.Opaque.Driver == "" {
-		errs = append(errs, field.Required(at.Child("driver"), ""))
-	} else {
-		errs = append(errs, meta.NameError(at.Child("driver"), c.Opaque.Driver, meta.DNSSubdomain)...)
-	}
+	errs = append(errs, validateDriver(c.Opaque.Driver, at.Child("driver"))...)
 	at = at.Child("parameters")
 	var parameters any
 	switch raw := c.Opaque.Parameters.Raw; {

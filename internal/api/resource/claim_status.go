@@ -28,8 +28,9 @@ func validateClaimStatus(next, old *resourcev1.ResourceClaim) field.ErrorList {
 	}
 	errs = append(errs, atMost(len(n.ReservedFor), resourcev1.ResourceClaimReservedForMaxSize, reserved)...)
 	if n.Allocation != nil {
-		errs = append(errs, validateAllocation(n.Allocation, o.Allocation, at.Child("allocation"))...)
+		errs = append(errs, validateAllocation(n.Allocation, o.Allocation, requestNames(&old.Spec), at.Child("allocation"))...)
 	}
+	errs = append(errs, validateDeviceStatuses(n, o, at.Child("devices"))...)
 	if len(n.ReservedFor) == 0 {
 		return errs
 	}
@@ -41,26 +42,14 @@ func validateClaimStatus(next, old *resourcev1.ResourceClaim) field.ErrorList {
 	return errs
 }
 
-func validateAllocation(next, old *resourcev1.AllocationResult, at *field.Path) field.ErrorList {
+func validateAllocation(next, old *resourcev1.AllocationResult, known map[string]bool, at *field.Path) field.ErrorList {
 	if old != nil {
 		if !meta.Equal(next, old) {
 			return field.ErrorList{field.Invalid(at, meta.GoNames(next), meta.FieldImmutable)}
 		}
 		return nil
 	}
-	var errs field.ErrorList
-	results := at.Child("devices", "results")
-	for i := range next.Devices.Results {
-		r, idx := &next.Devices.Results[i], results.Index(i)
-		if r.Driver == "" {
-			errs = append(errs, field.Required(idx.Child("driver"), ""))
-		} else {
-			errs = append(errs, meta.NameError(idx.Child("driver"), r.Driver, meta.DNSSubdomain)...)
-		}
-		errs = append(errs, validatePoolName(r.Pool, idx.Child("pool"))...)
-		errs = append(errs, meta.NameError(idx.Child("device"), r.Device, meta.DNSLabel)...)
-	}
-	errs = append(errs, atMost(len(next.Devices.Results), resourcev1.AllocationResultsMaxSize, results)...)
+	errs := validateAllocated(&next.Devices, known, at.Child("devices"))
 	if next.NodeSelector != nil {
 		errs = append(errs, validateOneTerm(next.NodeSelector, at.Child("nodeSelector"))...)
 	}

@@ -43,9 +43,9 @@ func validateDevice(d *resourcev1.Device, perDevice bool, at *field.Path) field.
 		errs = append(errs, validateQualified(string(name), key)...)
 		errs = append(errs, validateAttribute(&a, key)...)
 	}
-	for _, name := range slices.Sorted(maps.Keys(d.Capacity)) {
-		errs = append(errs, validateQualified(string(name), at.Child("capacity").Key(string(name)))...)
-	}
+	errs = append(errs, validateCapacities(d, at.Child("capacity"))...)
+	errs = append(errs, validateConsumption(d.ConsumesCounters, at.Child("consumesCounters"))...)
+	errs = append(errs, validateBinding(d.BindingConditions, d.BindingFailureConditions, at)...)
 	for i := range d.Taints {
 		errs = append(errs, validateTaint(&d.Taints[i], at.Child("taints").Index(i))...)
 	}
@@ -129,7 +129,7 @@ func validateTaintRule(o *resourcev1.DeviceTaintRule) field.ErrorList {
 	}
 	at := specPath.Child("deviceSelector")
 	if s.Driver != nil {
-		errs = append(errs, meta.NameError(at.Child("driver"), *s.Driver, meta.DNSSubdomain)...)
+		errs = append(errs, driverName(*s.Driver, at.Child("driver"))...)
 	}
 	if s.Pool != nil {
 		errs = append(errs, validatePoolName(*s.Pool, at.Child("pool"))...)

@@ -2,6 +2,7 @@ package resource
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	resourcev1 "k8s.io/api/resource/v1"
@@ -26,11 +27,7 @@ func prepareSlice(o *resourcev1.ResourceSlice) {
 func validateSlice(o *resourcev1.ResourceSlice) field.ErrorList {
 	s := &o.Spec
 	var errs field.ErrorList
-	if s.Driver == "" {
-		errs = append(errs, field.Required(specPath.Child("driver"), ""))
-	} else {
-		errs = append(errs, meta.NameError(specPath.Child("driver"), s.Driver, meta.DNSSubdomain)...)
-	}
+	errs = append(errs, validateDriver(s.Driver, specPath.Child("driver"))...)
 	pool := specPath.Child("pool")
 	errs = append(errs, validatePoolName(s.Pool.Name, pool.Child("name"))...)
 	if s.Pool.ResourceSliceCount <= 0 {
@@ -38,8 +35,14 @@ func validateSlice(o *resourcev1.ResourceSlice) field.ErrorList {
 	}
 	errs = append(errs, meta.NonNegative(s.Pool.Generation, pool, "generation")...)
 	errs = append(errs, validateSliceNodes(s)...)
-	if n := len(s.Devices); n > resourcev1.ResourceSliceMaxDevices {
-		errs = append(errs, field.TooMany(specPath.Child("devices"), n, resourcev1.ResourceSliceMaxDevices))
+	most := resourcev1.ResourceSliceMaxDevices
+	if slices.ContainsFunc(s.Devices, func(d resourcev1.Device) bool { return len(d.Taints)+len(d.ConsumesCounters) > 0 }) {
+		most = resourcev1.ResourceSliceMaxDevicesWithAdvancedFeatures
+	}
+	errs = append(errs, atMost(len(s.Devices), most, specPath.Child("devices"))...)
+	errs = append(errs, validateCounterSets(s.SharedCounters, specPath.Child("sharedCounters"))...)
+	if len(s.SharedCounters) > 0 && len(s.Devices) > 0 {
+		errs = append(errs, field.Invalid(specPath, "{`sharedCounters`, `devices`}", "exactly one of `sharedCounters` or `devices` is required"))
 	}
 	seen := make(map[string]bool, len(s.Devices))
 	for i := range s.Devices {
@@ -135,6 +138,9 @@ func validateSliceUpdate(next, old *resourcev1.ResourceSlice) field.ErrorList {
 		if f.next != f.old {
 			errs = append(errs, field.Invalid(f.at.Child(f.name), f.next, meta.FieldImmutable))
 		}
+	}
+	if !meta.Equal(next.Spec.NodeName, old.Spec.NodeName) {
+		errs = append(errs, field.Invalid(specPath.Child("nodeName"), next.Spec.NodeName, meta.FieldImmutable))
 	}
 	return errs
 }
