@@ -38,6 +38,9 @@ import (
 // config is how the administrator reaches the server; nil when there is none to test.
 var config *rest.Config
 
+// kubeconfig is the same as a file.
+var kubeconfig string
+
 func TestMain(m *testing.M) {
 	flag.Parse()
 	// Most of these tests wait for controllers: many at once cost little.
@@ -66,6 +69,7 @@ func run(m *testing.M) int {
 	if config, err = clientcmd.BuildConfigFromFlags("", s.Kubeconfig); err != nil {
 		panic(err)
 	}
+	kubeconfig = s.Kubeconfig
 	config.QPS, config.Burst = -1, 0
 	config.WarningHandler = rest.NoWarnings{}
 	code := m.Run()
@@ -84,6 +88,8 @@ type T struct {
 	d   dynamic.Interface
 	// ns is a namespace of the test's own.
 	ns string
+	// cache is kubectl's directory of discovery documents.
+	cache string
 }
 
 // conform runs a test by its upstream name beside all others.
@@ -99,7 +105,7 @@ func conform(t *testing.T, name string, f func(*T)) {
 		spoken := rest.CopyConfig(config)
 		spoken.ContentType = runtime.ContentTypeProtobuf
 		spoken.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-		x := &T{T: t, ctx: ctx, c: kubernetes.NewForConfigOrDie(spoken), d: dynamic.NewForConfigOrDie(config)}
+		x := &T{T: t, ctx: ctx, c: kubernetes.NewForConfigOrDie(spoken), d: dynamic.NewForConfigOrDie(config), cache: t.TempDir()}
 		x.ns = x.namespace(nil)
 		f(x)
 	})
