@@ -13,7 +13,7 @@ import (
 )
 
 // controlled skips a test when nobody does within two seconds what a controller does at
-// once: the server has no such controller yet.
+// once: the server does not do this yet.
 func (t *T) controlled(what string, f func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
@@ -23,7 +23,7 @@ func (t *T) controlled(what string, f func() bool) {
 		select {
 		case <-tick.C:
 		case <-late:
-			t.Skip("the server has no controller that does this yet: " + what)
+			t.Skip("the server does not do this yet: " + what)
 		}
 	}
 }

@@ -30,7 +30,7 @@ var kinds = []life{
 		status: `{"lastScheduleTime":"2024-01-01T00:00:00Z"}`},
 	{test: "[sig-apps] Job should manage the lifecycle of a job", group: "batch", version: "v1", resource: "jobs",
 		object: `{apiVersion: batch/v1, kind: Job, spec: {suspend: true, parallelism: 2, completions: 4, template: {spec: {restartPolicy: Never, containers: [{name: c, image: busybox}]}}}}`,
-		status: `{"ready":0,"terminating":0}`},
+		status: `{"conditions":[{"type":"CustomConditionType","status":"True"}]}`},
 	{test: "[sig-apps] Deployment should validate Deployment Status endpoints", group: "apps", version: "v1", resource: "deployments",
 		object: `{apiVersion: apps/v1, kind: Deployment, spec: {replicas: 0, selector: {matchLabels: {app: a}}, template: ` + template + `}}`,
 		status: `{"conditions":[{"type":"StatusPatched","status":"True"}]}`},
