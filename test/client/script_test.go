@@ -237,6 +237,8 @@ var mask = []struct {
 	{regexp.MustCompile(`\b2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z`), "TIME"},
 	{regexp.MustCompile(`\b[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} 2[0-9]{3} [0-9:]{8} [+-][0-9]{4}`), "TIME"},
 	{regexp.MustCompile(`\b([0-9]+y)?[0-9]{2,}d\b`), "LONG"},
+	// A node that nobody runs is missed after a minute.
+	{regexp.MustCompile(`\bNotReady,SchedulingDisabled\b`), "Ready,SchedulingDisabled"},
 	// The age of something that the script made.
 	{regexp.MustCompile(`(?m)( )([0-9]{1,2}s|[1-3]m[0-9]{0,2}s?)($| )`), "${1}AGE$3"},
 }
