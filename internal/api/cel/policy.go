@@ -16,7 +16,7 @@ type Policy struct {
 
 // NewPolicy is a policy without variables yet.
 func NewPolicy() *Policy {
-	return &Policy{variables: object("kubernetes.variables"), made: map[place]*celgo.Env{}}
+	return &Policy{variables: variablesType(), made: map[place]*celgo.Env{}}
 }
 
 // Variable compiles an expression that later ones may name as variables.NAME, also

@@ -127,3 +127,6 @@ func declared(t *celgo.Type) *cel.DeclType {
 	}
 	return cel.DynType
 }
+
+// variablesType is a new type of the variable "variables", which has none yet.
+func variablesType() *cel.DeclType { return object("kubernetes.variables") }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/controller"
+	"github.com/skiff-k8s/skiff/internal/controller/admissionpolicystatus"
 	"github.com/skiff-k8s/skiff/internal/controller/deployment"
 	"github.com/skiff-k8s/skiff/internal/controller/endpoints"
 	"github.com/skiff-k8s/skiff/internal/controller/endpointslice"
@@ -52,6 +53,7 @@ func Controllers(c Config) []Controller {
 		serviceaccount.Spec(),
 		rootca.Spec(c.RootCA),
 		namespace.Spec(c.Rows),
+		admissionpolicystatus.Spec(c.Rows),
 		nodelifecycle.Spec(),
 		tainteviction.Spec(),
 		podgc.Spec(podgc.Threshold),
