@@ -39,7 +39,7 @@ func (s *Server) apply(ctx context.Context, t target, data []byte, force bool, f
 	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: t.sub}
 	for range attempts {
 		if s.cache(t.res).get(t.key()) != nil || t.sub != "" {
-			e, err := s.update(ctx, t, config.GetUID(), func(old api.Object) (api.Object, error) {
+			e, err := s.update(ctx, t, "", func(old api.Object) (api.Object, error) {
 				return s.applied(&t, old, config, k, w, force)
 			})
 			return e, false, err
@@ -122,15 +122,17 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 	}
 	j, err := yaml.YAMLToJSONStrict(data)
 	if err != nil {
-		if fv == strictFields {
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
-		}
 		lax, laxErr := yaml.YAMLToJSON(data)
 		if laxErr != nil {
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", laxErr))
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: error converting YAML to JSON: %v", laxErr))
+		}
+		if fv == strictFields {
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("error strict decoding patch: error converting YAML to JSON: %v", err))
 		}
 		if fv == warnFields {
-			t.warn(err.Error())
+			for _, text := range yamlWarnings(err.Error()) {
+				t.warn(text)
+			}
 		}
 		j = lax
 	}
@@ -140,7 +142,7 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 		}
 	}
 	if err := unmarshalUnstructured(j, u); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: %v", err))
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: error unmarshaling JSON: while decoding JSON: %v", err))
 	}
 	want := t.gvk()
 	if t.sub == "scale" {
@@ -149,32 +151,25 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 			want = form.Kind
 		}
 	}
-	have := u.GroupVersionKind()
-	if have.Kind == "" || have.Version == "" {
-		return nil, apierrors.NewBadRequest("the applied object must name its apiVersion and kind")
-	}
-	if have.GroupVersion() != want.GroupVersion() {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("Incorrect version specified in apply patch. Specified patch version: %s, expected: %s", have.GroupVersion(), want.GroupVersion()))
-	}
-	if have.Kind != want.Kind {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("the kind of the applied object (%s) does not match the kind of the URL (%s)", have.Kind, want.Kind))
+	if have := u.GroupVersionKind(); have != want {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("invalid object type: %v", have))
 	}
 	if u.GetManagedFields() != nil {
 		return nil, apierrors.NewBadRequest("metadata.managedFields must be nil")
 	}
-	if u.GetName() == "" {
-		u.SetName(t.name)
-	}
-	if u.GetName() != t.name {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("the name of the object (%s) does not match the name on the URL (%s)", u.GetName(), t.name))
+	if u.GetName() == "" && s.cache(t.res).get(t.key()) != nil {
+		u.SetName(t.name) // compat: an object that is there has its name already
 	}
 	if t.res.Namespaced {
 		if u.GetNamespace() == "" {
 			u.SetNamespace(t.ns)
 		}
 		if u.GetNamespace() != t.ns {
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("the namespace of the object (%s) does not match the namespace on the request (%s)", u.GetNamespace(), t.ns))
+			return nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 		}
+	}
+	if err := matchName(u.GetName(), t.name); err != nil {
+		return nil, err
 	}
 	if t.sub == "scale" {
 		// What may be applied, the number of replicas, stands at the same place in every form.

@@ -171,14 +171,24 @@ func jsonBody(media string, b []byte, gvk schema.GroupVersionKind) (j []byte, st
 	return b, nil, nil
 }
 
-// judge applies the field validation to what strict decoding found.
+// judge applies the field validation to what strict decoding found in a body.
 func judge(strict []error, gvk schema.GroupVersionKind, fv fieldValidation, warn func(string)) error {
+	if err := strictly(strict, fv, warn); err != nil {
+		return cannotBeHandled(gvk, err)
+	}
+	return nil
+}
+
+// strictly makes warnings or one error, or nothing, of what strict decoding found.
+func strictly(strict []error, fv fieldValidation, warn func(string)) error {
 	if len(strict) == 0 || fv == ignoreFields {
 		return nil
 	}
 	if fv == warnFields {
 		for _, e := range strict {
-			warn(e.Error())
+			for _, text := range yamlWarnings(e.Error()) {
+				warn(text)
+			}
 		}
 		return nil
 	}
@@ -186,7 +196,20 @@ func judge(strict []error, gvk schema.GroupVersionKind, fv fieldValidation, warn
 	for i, e := range strict {
 		texts[i] = e.Error()
 	}
-	return cannotBeHandled(gvk, fmt.Errorf("strict decoding error: %s", strings.Join(texts, ", ")))
+	return fmt.Errorf("strict decoding error: %s", strings.Join(texts, ", "))
+}
+
+// yamlWarnings takes apart what the reader of YAML tells as one.
+func yamlWarnings(text string) []string {
+	lines, several := strings.CutPrefix(strings.TrimPrefix(text, "error converting YAML to JSON: "), "yaml: unmarshal errors:\n")
+	if !several {
+		return []string{text}
+	}
+	out := strings.Split(lines, "\n")
+	for i := range out {
+		out[i] = strings.TrimSpace(out[i])
+	}
+	return out
 }
 
 func decodeProtobuf(b []byte, gvk schema.GroupVersionKind, into any) error {

@@ -255,7 +255,7 @@ func TestDefinitionComesAndGoes(t *testing.T) {
 				case n%4 == 1:
 					ask("GET", pathOf(version, "boxes"), "")
 				case n%4 == 2:
-					ask("PATCH", pathOf(version, "boxes", name)+"?fieldManager=m&force=true", fmt.Sprintf("apiVersion: example.com/%s\nkind: Boxes\nspec: {size: %d}\n", version, n))
+					ask("PATCH", pathOf(version, "boxes", name)+"?fieldManager=m&force=true", fmt.Sprintf("apiVersion: example.com/%s\nkind: Boxes\nmetadata: {name: %s}\nspec: {size: %d}\n", version, name, n))
 				case i%16 == 0:
 					ask("DELETE", pathOf(version, "boxes", name), "")
 				default:

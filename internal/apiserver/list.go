@@ -41,12 +41,9 @@ type listOptions struct {
 func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptions, error) {
 	o := listOptions{rev: -1, cont: q.Get("continue"), match: metav1.ResourceVersionMatch(q.Get("resourceVersionMatch"))}
 	var err error
-	bad := func(param string, err error) error {
-		return apierrors.NewBadRequest(fmt.Sprintf("invalid query parameter %s: %v", param, err))
-	}
 	if v := q.Get("labelSelector"); v != "" {
 		if o.sel.labels, err = labels.Parse(v); err != nil {
-			return o, apierrors.NewBadRequest(fmt.Sprintf("unable to parse requirement: %v", err))
+			return o, apierrors.NewBadRequest(err.Error())
 		}
 	}
 	if v := q.Get("fieldSelector"); v != "" {
@@ -68,9 +65,11 @@ func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptio
 	o.sel = newSelector(r, ns, o.sel.labels, o.sel.fields)
 	o.sel.shown = r.Custom != nil && r.Custom.Remote
 	if v := q.Get("limit"); v != "" {
-		if o.limit, err = strconv.Atoi(v); err != nil || o.limit < 0 {
-			return o, bad("limit", fmt.Errorf("%q is not a number of objects", v))
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return o, apierrors.NewBadRequest(err.Error())
 		}
+		o.limit = int(max(n, 0)) // compat: less than none is no limit
 	}
 	if v := q.Get("resourceVersion"); v != "" {
 		if o.rev, err = strconv.ParseInt(v, 10, 64); err != nil || o.rev < 0 {
@@ -80,15 +79,18 @@ func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptio
 	}
 	if v := q.Get("timeoutSeconds"); v != "" {
 		n, err := strconv.ParseInt(v, 10, 64)
-		if err != nil || n < 0 {
-			return o, bad("timeoutSeconds", fmt.Errorf("%q is not a number of seconds", v))
+		if err != nil {
+			return o, apierrors.NewBadRequest(err.Error())
+		}
+		if n < 0 {
+			return o, apierrors.NewBadRequest(fmt.Sprintf("timeoutSeconds: %d is less than nothing", n))
 		}
 		o.timeout = secondsOf(n)
 	}
 	if o.bookmarks, err = boolParam(q, "allowWatchBookmarks"); err != nil {
 		return o, err
 	}
-	if q.Get("sendInitialEvents") != "" {
+	if q.Has("sendInitialEvents") {
 		b, err := boolParam(q, "sendInitialEvents")
 		if err != nil {
 			return o, err
@@ -101,7 +103,7 @@ func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptio
 func boolParam(q url.Values, name string) (bool, error) {
 	// compat: what is there and neither "false" nor "0" is true, even nothing.
 	v := q.Get(name)
-	return q.Has(name) && v != "false" && v != "0", nil
+	return q.Has(name) && !strings.EqualFold(v, "false") && v != "0", nil
 }
 
 // check refuses the combinations that Kubernetes refuses.

@@ -114,7 +114,7 @@ func (l local) Update(ctx context.Context, r *api.Resource, o api.Object, sub st
 		o.SetResourceVersion(rev)
 	}
 	first := true
-	return object(l.s.update(ctx, l.target(r, sub, o.GetNamespace(), o.GetName()), "", func(api.Object) (api.Object, error) {
+	return object(l.s.update(ctx, l.target(r, sub, o.GetNamespace(), o.GetName()), o.GetUID(), func(api.Object) (api.Object, error) {
 		if first {
 			first = false
 			return o, nil

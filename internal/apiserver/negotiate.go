@@ -1,7 +1,6 @@
 package apiserver
 
 import (
-	"fmt"
 	"mime"
 	"net/http"
 	"strconv"
@@ -65,11 +64,15 @@ func negotiate(r *http.Request, offers func(as, group, version string) bool, mes
 		}
 	}
 	if bestQ < 0 {
-		return best, &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
-			Message: fmt.Sprintf("only the following media types are accepted: %s, %s, %s, %s", mediaJSON, mediaYAML, mediaProtobuf, mediaCBOR)}}
+		return best, notAcceptable(mediaJSON, mediaYAML, mediaProtobuf, mediaCBOR)
 	}
 	best.pretty = wantsPretty(r)
 	return best, nil
+}
+
+func notAcceptable(media ...string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
+		Message: "only the following media types are accepted: " + strings.Join(media, ", ")}}
 }
 
 // wantsPretty guesses, as upstream does, that whoever reads the answer by eye wants it indented.

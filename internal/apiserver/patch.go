@@ -30,10 +30,13 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 	if err != nil {
 		return nil, err
 	}
+	repeated, err := repeatedFields(pt, data, fv)
+	if err != nil {
+		return nil, err
+	}
 	if t.sub == "scale" {
 		return s.updateScale(ctx, t, func(old *scaleObject) error { return old.patch(apply, t.scaleForm()) })
 	}
-	repeated := repeatedFields(data, fv)
 	return s.update(ctx, t, "", func(old api.Object) (api.Object, error) {
 		before, err := t.shownJSON(old)
 		if err != nil {
@@ -75,7 +78,11 @@ func (s *Server) readPatched(t *target, pt types.PatchType, data, after []byte, 
 		if err := checkCustomKind(have, t.res.GVK); err != nil {
 			return err
 		}
-		return readCustom(t.res, after, u, repeated, fv, t.warn)
+		strict, err := readCustom(t.res, after, u, repeated)
+		if err != nil {
+			return err
+		}
+		return judgePatch(t, pt, data, after, strict, fv)
 	}
 	if err := checkQuantities(after, next); err != nil {
 		return err
@@ -87,20 +94,46 @@ func (s *Server) readPatched(t *target, pt types.PatchType, data, after []byte, 
 	if err := sameKind(*t, pt, data, after, next); err != nil {
 		return err
 	}
-	return judge(append(repeated, strict...), t.gvk(), fv, t.warn)
+	return judgePatch(t, pt, data, after, append(repeated, strict...), fv)
 }
 
-// repeatedFields finds fields that are in the patch twice, where somebody wants to know.
-func repeatedFields(patch []byte, fv fieldValidation) []error {
-	if fv == ignoreFields {
-		return nil
+// judgePatch applies the field validation to what strict decoding found in a patch and in what it made.
+func judgePatch(t *target, pt types.PatchType, data, after []byte, strict []error, fv fieldValidation) error {
+	if err := strictly(strict, fv, t.warn); err != nil {
+		return unfit(*t, pt, data, after, err)
 	}
-	var v any
+	return nil
+}
+
+type jsonPatchOp struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	From  string `json:"from"`
+	Value any    `json:"value"`
+}
+
+// repeatedFields finds what is in the patch twice, or where no patch has anything, when somebody wants to know.
+func repeatedFields(pt types.PatchType, patch []byte, fv fieldValidation) ([]error, error) {
+	if fv == ignoreFields {
+		return nil, nil
+	}
+	if pt != types.JSONPatchType {
+		var v any
+		strict, err := kjson.UnmarshalStrict(patch, &v)
+		if err != nil {
+			return nil, nil // whoever applies it says so
+		}
+		return strict, nil
+	}
+	var v []jsonPatchOp
 	strict, err := kjson.UnmarshalStrict(patch, &v)
 	if err != nil {
-		return nil
+		return nil, apierrors.NewBadRequest("error decoding patch: " + err.Error())
 	}
-	return strict
+	for i, e := range strict {
+		strict[i] = fmt.Errorf("json patch %w", e)
+	}
+	return strict, nil
 }
 
 func namesVersion(patch []byte) bool {
@@ -149,7 +182,7 @@ func patcher(pt types.PatchType, data []byte, gvk schema.GroupVersionKind, like 
 	case types.StrategicMergePatchType:
 		var probe map[string]any
 		if err := kjson.UnmarshalCaseSensitivePreserveInts(data, &probe); err != nil {
-			return nil, apierrors.NewBadRequest("error decoding patch: " + err.Error())
+			return nil, apierrors.NewBadRequest(err.Error())
 		}
 		return func(doc []byte) ([]byte, error) {
 			if err := checkLookups(probe, doc); err != nil {
@@ -187,7 +220,7 @@ func strategicMerge(doc, data []byte, like any) (out []byte, err error) {
 var unprocessable = []error{mergepatch.ErrNoListOfLists, mergepatch.ErrPatchContentNotMatchRetainKeys, mergepatch.ErrBadPatchFormatForSetElementOrderList}
 
 func unsupportedPatch(have string) error {
-	return unsupportedPatchOf(fmt.Sprintf("%s, %s, %s, %s", types.JSONPatchType, types.MergePatchType, types.ApplyYAMLPatchType, types.StrategicMergePatchType))
+	return unsupportedPatchOf(fmt.Sprintf("%s, %s, %s, %s", types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, types.ApplyYAMLPatchType))
 }
 
 // customPatches are the patches that objects without a Go type know.

@@ -343,7 +343,7 @@ func deleteQuery(r *http.Request, o *metav1.DeleteOptions) error {
 	if v := q.Get("gracePeriodSeconds"); v != "" && o.GracePeriodSeconds == nil {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil {
-			return apierrors.NewBadRequest(fmt.Sprintf("invalid query parameter gracePeriodSeconds: %q", v))
+			return apierrors.NewBadRequest(err.Error())
 		}
 		o.GracePeriodSeconds = &n
 	}

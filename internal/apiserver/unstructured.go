@@ -41,7 +41,10 @@ func decodeCustom(r *api.Resource, media string, b []byte, into *unstructured.Un
 	if err := checkCustomKind(have, r.GVK); err != nil {
 		return err
 	}
-	return readCustom(r, j, into, strict, fv, warn)
+	if strict, err = readCustom(r, j, into, strict); err != nil {
+		return err
+	}
+	return judge(strict, r.GVK, fv, warn)
 }
 
 // checkCustomKind accepts what is left out, as checkKind does. What is said is never an unknown kind.
@@ -49,22 +52,22 @@ func checkCustomKind(have, want schema.GroupVersionKind) error {
 	return checkKindOf(have, want, func(schema.GroupVersionKind) bool { return true })
 }
 
-// readCustom reads an object of a custom kind from JSON; strict is what was found wrong with it before.
-func readCustom(r *api.Resource, j []byte, into *unstructured.Unstructured, strict []error, fv fieldValidation, warn func(string)) error {
+// readCustom reads an object of a custom kind from JSON. It adds to strict, what was found wrong with it before.
+func readCustom(r *api.Resource, j []byte, into *unstructured.Unstructured, strict []error) ([]error, error) {
 	more, err := unmarshalStrict(j, into)
 	if err != nil {
-		return cannotBeHandled(r.GVK, err)
+		return nil, cannotBeHandled(r.GVK, err)
 	}
 	into.SetGroupVersionKind(r.GVK)
 	unknown, err := r.Custom.Read(into)
 	if err != nil {
-		return cannotBeHandled(r.GVK, err)
+		return nil, cannotBeHandled(r.GVK, err)
 	}
 	strict = append(strict, more...)
 	for _, path := range unknown {
 		strict = append(strict, fmt.Errorf("unknown field %q", path))
 	}
-	return judge(strict, r.GVK, fv, warn)
+	return strict, nil
 }
 
 // customType is a custom kind as structured-merge-diff reads it.

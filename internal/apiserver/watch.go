@@ -33,6 +33,9 @@ func (s *Server) serveWatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	if c == nil {
 		return pathNotFound() // it was there a moment ago
 	}
+	if x.accept.media == mediaYAML {
+		return notAcceptable(mediaJSON+";stream=watch", mediaProtobuf+";stream=watch", mediaCBORSequence)
+	}
 	if o.timeout == 0 {
 		o.timeout = 30*time.Minute + rand.N(30*time.Minute)
 	}

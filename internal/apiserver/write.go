@@ -280,12 +280,14 @@ func (s *Server) update(ctx context.Context, t target, uid types.UID, change cha
 		if err != nil {
 			return nil, err
 		}
-		if next.GetUID() != "" && next.GetUID() != cur.object().GetUID() {
-			return nil, uidConflict(&t, next.GetUID(), cur.object().GetUID())
-		}
 		rv := next.GetResourceVersion()
 		if rv != "" && rv != "0" && rv != cur.object().GetResourceVersion() {
 			return nil, apierrors.NewConflict(t.groupResource(), t.name, errors.New(modifiedMessage))
+		}
+		if next.GetUID() != "" && next.GetUID() != cur.object().GetUID() {
+			// It is a condition of an update, and what a patch may not change.
+			return nil, apierrors.NewInvalid(t.groupKind(), t.name, field.ErrorList{
+				field.Invalid(field.NewPath("metadata", "uid"), next.GetUID(), "field is immutable")})
 		}
 		e, err := s.replace(ctx, t, cur, next)
 		if errors.Is(err, store.ErrConflict) {
