@@ -69,7 +69,9 @@ func TestApply(t *testing.T) {
 		}
 		_, err := api.Patch(t.ctx, "a", types.ApplyPatchType, body("{name: port-x, containerPort: 80, protocol: TCP}"), metav1.PatchOptions{FieldManager: "apply_test"})
 		t.ok(err)
-		t.Cleanup(func() { finalized(t, api, "a") })
+		t.Cleanup(func() {
+			_, _ = api.Patch(t.Context(), "a", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		})
 		_, err = api.Patch(t.ctx, "a", types.ApplyPatchType, body("{name: port-y, containerPort: 80, protocol: TCP}"), metav1.PatchOptions{FieldManager: "other"})
 		t.refused(err, apierrors.IsConflict, `.spec.ports[containerPort=80,protocol="TCP"].name`)
 		u, err := api.Patch(t.ctx, "a", types.ApplyPatchType, body("{name: port-z, containerPort: 8080, protocol: TCP}"), metav1.PatchOptions{FieldManager: "other"})

@@ -105,7 +105,7 @@ func lifecycle(t *T, k life) {
 	}
 
 	t.ok(api.Delete(t.ctx, one, metav1.DeleteOptions{}))
-	finalized(t, api, one)
+	// What is protected while it is used goes a moment later.
 	t.event(w, watch.Deleted, func(o metav1.Object) bool { return o.GetName() == one })
 	_, err = api.Get(t.ctx, one, metav1.GetOptions{})
 	t.refused(err, apierrors.IsNotFound)
@@ -113,25 +113,11 @@ func lifecycle(t *T, k life) {
 	t.ok(err)
 	t.want(len(list.Items) == 2, "%d objects after a delete", len(list.Items))
 	t.ok(api.DeleteCollection(t.ctx, metav1.DeleteOptions{}, selected))
-	for _, u := range made[1:] {
-		finalized(t, api, u.GetName())
-	}
 	t.eventually("the collection is gone", func() bool {
 		list, err := api.List(t.ctx, selected)
 		t.ok(err)
 		return len(list.Items) == 0
 	})
-}
-
-// finalized frees an object of what keeps it, as its controller would.
-func finalized(t *T, api dynamic.ResourceInterface, name string) {
-	u, err := api.Get(t.ctx, name, metav1.GetOptions{})
-	if err == nil && len(u.GetFinalizers()) > 0 {
-		_, err = api.Patch(t.ctx, name, types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
-	}
-	if err != nil && !apierrors.IsNotFound(err) {
-		t.Error(err)
-	}
 }
 
 // annotated updates an object, also when others write it at the same time.

@@ -245,6 +245,27 @@ func TestAddresses(t *testing.T) {
 		t.ok(t.c.CoreV1().Services(t.ns).Delete(t.ctx, "owner", metav1.DeleteOptions{}))
 		gone(t, "the address", func() error { _, err := api.Get(t.ctx, a.Name, metav1.GetOptions{}); return err })
 	})
+	conform(t, "[sig-network] Service CIDRs should support IPAddress API operations (made by hand)", func(t *T) {
+		api := t.c.NetworkingV1().IPAddresses()
+		selected := metav1.ListOptions{LabelSelector: "e2e=" + t.ns}
+		for _, n := range []string{"192.168.7.1", "2001:db8::7"} {
+			a, err := api.Create(t.ctx, &networkingv1.IPAddress{ObjectMeta: metav1.ObjectMeta{Name: n, Labels: map[string]string{"e2e": t.ns}}, Spec: networkingv1.IPAddressSpec{ParentRef: &networkingv1.ParentReference{Resource: "services", Namespace: "foo", Name: "bar"}}}, metav1.CreateOptions{})
+			t.ok(err)
+			a.Annotations = map[string]string{"updated": "true"}
+			a, err = api.Update(t.ctx, a, metav1.UpdateOptions{})
+			t.ok(err)
+			t.want(a.Annotations["updated"] == "true", "%v", a.Annotations)
+			_, err = api.Patch(t.ctx, n, types.MergePatchType, []byte(`{"spec":{"parentRef":{"name":"other"}}}`), metav1.PatchOptions{})
+			t.refused(err, apierrors.IsInvalid, "field is immutable")
+		}
+		list, err := api.List(t.ctx, selected)
+		t.ok(err)
+		t.want(len(list.Items) == 2, "%d addresses", len(list.Items))
+		t.ok(api.DeleteCollection(t.ctx, metav1.DeleteOptions{}, selected))
+		list, err = api.List(t.ctx, selected)
+		t.ok(err)
+		t.want(len(list.Items) == 0, "%d addresses", len(list.Items))
+	})
 	conform(t, "[sig-network] Service CIDRs should support ServiceCIDRs API operations", func(t *T) {
 		api := t.c.NetworkingV1().ServiceCIDRs()
 		k, err := api.Get(t.ctx, "kubernetes", metav1.GetOptions{})

@@ -27,9 +27,10 @@ type Server struct {
 	// Data is the data directory.
 	Data string
 
-	dir  string
-	port int
-	cmd  *exec.Cmd
+	dir   string
+	port  int
+	flags []string
+	cmd   *exec.Cmd
 	// ended is closed once the process is gone.
 	ended chan struct{}
 }
@@ -52,8 +53,8 @@ const nodeIP = "192.0.2.10"
 // ErrNotBuilt says that there is no server to test.
 var ErrNotBuilt = errors.New("bin/skiff is missing: run `make build` first")
 
-// Start starts a server with the data directory dir/data.
-func Start(dir string) (*Server, error) {
+// Start starts a server with the data directory dir/data, and with these flags besides.
+func Start(dir string, flags ...string) (*Server, error) {
 	data := filepath.Join(dir, "data")
 	for {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -62,7 +63,7 @@ func Start(dir string) (*Server, error) {
 		}
 		port := l.Addr().(*net.TCPAddr).Port
 		l.Close()
-		s := &Server{Kubeconfig: filepath.Join(data, "admin.kubeconfig"), Data: data, dir: dir, port: port}
+		s := &Server{Kubeconfig: filepath.Join(data, "admin.kubeconfig"), Data: data, dir: dir, port: port, flags: flags}
 		err = s.Again()
 		if err == nil {
 			return s, nil
@@ -93,7 +94,8 @@ func (s *Server) Again() error {
 		return err
 	}
 	defer log.Close()
-	s.cmd = exec.Command(bin, "server", "--data-dir", s.Data, "--bind-address", "127.0.0.1", "--node-ip", nodeIP, "--secure-port", strconv.Itoa(s.port))
+	flags := []string{"server", "--data-dir", s.Data, "--bind-address", "127.0.0.1", "--node-ip", nodeIP, "--secure-port", strconv.Itoa(s.port)}
+	s.cmd = exec.Command(bin, append(flags, s.flags...)...)
 	s.cmd.Stdout, s.cmd.Stderr = log, log
 	// A test binary that is killed takes its server along.
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
