@@ -81,7 +81,10 @@ func looseEventName(e *field.Error) bool {
 
 // validateNewEvent is what events.k8s.io/v1 demands of a new event.
 func validateNewEvent(e *corev1.Event) field.ErrorList {
-	errs := meta.Invalids(eventNamePath, e.Name, meta.DNSSubdomain(e.Name))
+	var errs field.ErrorList
+	if e.Name != "" {
+		errs = meta.Invalids(eventNamePath, e.Name, meta.DNSSubdomain(e.Name))
+	}
 	if e.EventTime.IsZero() {
 		// The rules that events with a time have hold here in any case.
 		errs = append(errs, validateTimedEvent(e)...)

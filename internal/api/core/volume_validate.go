@@ -302,7 +302,7 @@ func ValidateCSIDriverName(name string, at *field.Path) field.ErrorList {
 	if len(name) > 63 {
 		errs = append(errs, field.TooLong(at, name, 63))
 	}
-	return append(errs, meta.NameError(at, strings.ToLower(name), meta.DNSSubdomain)...)
+	return append(errs, meta.Invalids(at, name, meta.DNSSubdomain(strings.ToLower(name)))...)
 }
 
 func validateEphemeral(v *corev1.Volume, _ *metav1.ObjectMeta, at *field.Path) field.ErrorList {
