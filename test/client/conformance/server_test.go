@@ -100,7 +100,7 @@ func conform(t *testing.T, name string, f func(*T)) {
 			t.Skip(instance.ErrNotBuilt)
 		}
 		t.Parallel()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)
 		t.Cleanup(cancel)
 		spoken := rest.CopyConfig(config)
 		spoken.ContentType = runtime.ContentTypeProtobuf
@@ -162,7 +162,7 @@ func (t *T) eventually(what string, f func() bool) {
 	t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	late := time.After(15 * time.Second)
+	late := time.After(time.Minute)
 	for !f() {
 		select {
 		case <-tick.C:
@@ -175,7 +175,7 @@ func (t *T) eventually(what string, f func() bool) {
 // event waits for an event of a watch that is of a type and for which f, if any, is true.
 func (t *T) event(w watch.Interface, kind watch.EventType, f func(metav1.Object) bool) metav1.Object {
 	t.Helper()
-	late := time.After(15 * time.Second)
+	late := time.After(time.Minute)
 	for {
 		select {
 		case e, more := <-w.ResultChan():
@@ -204,7 +204,7 @@ func (t *T) next(w watch.Interface) watch.Event {
 			t.Fatal("the watch ended")
 		}
 		return e
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no event")
 	}
 	return watch.Event{}
