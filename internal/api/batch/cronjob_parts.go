@@ -20,6 +20,7 @@ func defaultCronJob(o *batchv1.CronJob) {
 	meta.DefaultAt(&s.Suspend, false)
 	meta.DefaultAt(&s.SuccessfulJobsHistoryLimit, 3)
 	meta.DefaultAt(&s.FailedJobsHistoryLimit, 1)
+	s.JobTemplate.Spec.Scheduling = nil // as in jobs
 	core.DefaultPodTemplate(&s.JobTemplate.Spec.Template)
 }
 

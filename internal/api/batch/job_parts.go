@@ -16,6 +16,7 @@ import (
 
 func defaultJob(o *batchv1.Job) {
 	s := &o.Spec
+	s.Scheduling = nil // behind a gate that is off by default: nothing here schedules jobs as a whole
 	core.DefaultPodTemplate(&s.Template)
 	if s.Completions == nil && s.Parallelism == nil {
 		meta.DefaultAt(&s.Completions, 1)

@@ -363,6 +363,10 @@ func validateJobUpdate(next, old *batchv1.Job) field.ErrorList {
 	if o.Suspend != nil && *o.Suspend && old.Status.StartTime == nil || n.Suspend != nil && *n.Suspend && o.Suspend != nil && *o.Suspend {
 		carryScheduling(was, &n.Template)
 	}
+	if o.Suspend != nil && *o.Suspend && n.Suspend != nil && *n.Suspend && old.Status.Active == 0 {
+		carryResources(was.Spec.Containers, n.Template.Spec.Containers)
+		carryResources(was.Spec.InitContainers, n.Template.Spec.InitContainers)
+	}
 	immutable("template", &n.Template, was)
 	immutable("completionMode", n.CompletionMode, o.CompletionMode)
 	immutable("podFailurePolicy", n.PodFailurePolicy, o.PodFailurePolicy)
@@ -370,6 +374,13 @@ func validateJobUpdate(next, old *batchv1.Job) field.ErrorList {
 	immutable("managedBy", n.ManagedBy, o.ManagedBy)
 	immutable("successPolicy", n.SuccessPolicy, o.SuccessPolicy)
 	return errs
+}
+
+// carryResources takes over what pods get, while there are none.
+func carryResources(to, from []corev1.Container) {
+	for i := range min(len(to), len(from)) {
+		to[i].Resources = from[i].Resources
+	}
 }
 
 // carryScheduling takes over what decides where pods run.

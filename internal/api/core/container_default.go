@@ -7,6 +7,7 @@ import (
 )
 
 func defaultContainer(c *corev1.Container) {
+	dropContainerGated(c)
 	if c.ImagePullPolicy == "" {
 		c.ImagePullPolicy = pullPolicy(c.Image)
 	}
@@ -49,6 +50,7 @@ func defaultProbe(p *corev1.Probe) {
 	defaultHTTPGet(p.HTTPGet)
 	if p.GRPC != nil {
 		meta.DefaultAt(&p.GRPC.Service, "")
+		p.GRPC.Mode = nil // behind a gate (GRPCContainerProbeTLS), as in dropGated
 	}
 }
 
@@ -64,6 +66,7 @@ func defaultHTTPGet(a *corev1.HTTPGetAction) {
 	}
 	meta.Default(&a.Path, "/")
 	meta.Default(&a.Scheme, corev1.URISchemeHTTP)
+	a.Protocol = nil // behind a gate (H2CContainerProbe), as in dropGated
 }
 
 // requestsFromLimits asks for as much as the limits where the container says nothing.

@@ -20,6 +20,7 @@ func DefaultPodSpec(s *corev1.PodSpec) {
 	meta.DefaultAt(&s.TerminationGracePeriodSeconds, corev1.DefaultTerminationGracePeriodSeconds)
 	meta.Default(&s.SchedulerName, corev1.DefaultSchedulerName)
 	defaultServiceAccountName(s)
+	dropGated(s)
 	for i := range s.Volumes {
 		defaultVolume(&s.Volumes[i])
 	}
