@@ -129,6 +129,11 @@ func schemaV2(b []byte) ([]byte, error) {
 	if err := json.Unmarshal(b, &m); err != nil {
 		return nil, err
 	}
+	if gvk, is := m["x-kubernetes-group-version-kind"]; is && m["x-kubernetes-preserve-unknown-fields"] == true {
+		// compat: clients would refuse all but the properties that are told, so a kind that
+		// takes anything is told to be an object and no more.
+		return marshalJSON(map[string]any{"type": "object", "x-kubernetes-group-version-kind": gvk})
+	}
 	plainV2(m)
 	return marshalJSON(m)
 }
