@@ -121,6 +121,7 @@ func TestPods(t *testing.T) {
 		t.ok(err)
 		t.want(len(p.Spec.EphemeralContainers) == 1, "%v", p.Spec.EphemeralContainers)
 		p.Spec.EphemeralContainers = append(p.Spec.EphemeralContainers, corev1.EphemeralContainer{EphemeralContainerCommon: corev1.EphemeralContainerCommon{Name: "second", Image: "busybox"}})
+		p.ResourceVersion = "" // the scheduler writes to the pod as well: that it finds no node
 		p, err = api.UpdateEphemeralContainers(t.ctx, "debug", p, metav1.UpdateOptions{})
 		t.ok(err)
 		t.want(len(p.Spec.EphemeralContainers) == 2 && p.Spec.EphemeralContainers[1].TerminationMessagePath != "", "%v", p.Spec.EphemeralContainers)
