@@ -32,6 +32,9 @@ func (s *Server) componentStatuses(res *api.Resource) ([]*entry, error) {
 
 // serveComponentStatus answers get and list.
 func (s *Server) serveComponentStatus(w http.ResponseWriter, r *http.Request, x *exchange, res *api.Resource) error {
+	if x.verb == "watch" {
+		return apierrors.NewMethodNotSupported(res.GroupResource(), "watch")
+	}
 	o, err := parseListOptions(res, "", x.name, r.URL.Query())
 	if err != nil {
 		return err

@@ -16,6 +16,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metav1beta1 "k8s.io/apimachinery/pkg/apis/meta/v1beta1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -333,7 +334,7 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, x *exchange, 
 	}
 	switch x.accept.as {
 	case "Table":
-		t, err := tableOf(res, p.entries, meta.ResourceVersion, includeObject(r), true)
+		t, err := tableOf(res, p.entries, meta.ResourceVersion, x.accept, includeObject(r), true)
 		if err == nil {
 			err = x.showRows(t, p.entries, includeObject(r))
 		}
@@ -343,13 +344,19 @@ func (s *Server) writePage(w http.ResponseWriter, r *http.Request, x *exchange, 
 		t.ListMeta = meta
 		s.writeObject(w, r, x, http.StatusOK, t)
 		return nil
+	case "PartialObjectMetadata":
+		return formless("you requested PartialObjectMetadata, but the requested object is a list (" + internalName(res, listKind(res)) + ")")
 	case "PartialObjectMetadataList":
-		l := &metav1.PartialObjectMetadataList{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadataList"}, ListMeta: meta, Items: make([]metav1.PartialObjectMetadata, len(p.entries))}
+		is := metav1.TypeMeta{APIVersion: x.accept.group(), Kind: "PartialObjectMetadataList"}
+		items := make([]metav1.PartialObjectMetadata, len(p.entries))
 		for i, e := range p.entries {
-			l.Items[i] = *partialOf(e.object())
-			l.Items[i].TypeMeta = metav1.TypeMeta{}
+			items[i] = *partialOf(e.object(), x.accept)
 		}
-		s.writeObject(w, r, x, http.StatusOK, l)
+		if x.accept.v == "v1beta1" {
+			s.writeObject(w, r, x, http.StatusOK, &metav1beta1.PartialObjectMetadataList{TypeMeta: is, ListMeta: meta, Items: items})
+		} else {
+			s.writeObject(w, r, x, http.StatusOK, &metav1.PartialObjectMetadataList{TypeMeta: is, ListMeta: meta, Items: items})
+		}
 		return nil
 	}
 	if x.version != nil {

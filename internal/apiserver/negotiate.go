@@ -8,6 +8,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/skiff-k8s/skiff/internal/api"
 )
 
 // accepted is the form in which a client wants its answer.
@@ -16,6 +18,14 @@ type accepted struct {
 	as     string // "", "Table", "PartialObjectMetadata", "PartialObjectMetadataList", "APIGroupDiscoveryList"
 	v      string // version of as
 	pretty bool
+}
+
+// group is the version of meta.k8s.io that the form is of.
+func (a accepted) group() string {
+	if a.v == "v1beta1" {
+		return "meta.k8s.io/v1beta1"
+	}
+	return "meta.k8s.io/v1"
 }
 
 // negotiate chooses the first form of the Accept header that we can give, in the
@@ -71,8 +81,24 @@ func negotiate(r *http.Request, offers func(as, group, version string) bool, mes
 }
 
 func notAcceptable(media ...string) error {
-	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable,
-		Message: "only the following media types are accepted: " + strings.Join(media, ", ")}}
+	return formless("only the following media types are accepted: " + strings.Join(media, ", "))
+}
+
+// formless refuses a form that what is there does not have.
+func formless(text string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusNotAcceptable, Reason: metav1.StatusReasonNotAcceptable, Message: text}}
+}
+
+// internalName is what Kubernetes' servers call a type.
+func internalName(r *api.Resource, kind string) string {
+	if r.Custom != nil {
+		if kind != r.GVK.Kind {
+			return "*unstructured.UnstructuredList"
+		}
+		return "*unstructured.Unstructured"
+	}
+	name, _, _ := strings.Cut(groupName(r.GVK.Group), ".")
+	return "*" + name + "." + kind
 }
 
 // wantsPretty guesses, as upstream does, that whoever reads the answer by eye wants it indented.

@@ -28,7 +28,7 @@ func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	switch a.as {
 	case "Table":
-		t, err := tableOf(e.res, []*entry{e}, strconv.FormatInt(e.rev, 10), includeObject(r), true)
+		t, err := tableOf(e.res, []*entry{e}, strconv.FormatInt(e.rev, 10), a, includeObject(r), true)
 		if err == nil {
 			err = x.showRows(t, []*entry{e}, includeObject(r))
 		}
@@ -39,7 +39,10 @@ func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange,
 		s.writeObject(w, r, x, code, t)
 		return
 	case "PartialObjectMetadata":
-		s.writeObject(w, r, x, code, partialOf(e.object()))
+		s.writeObject(w, r, x, code, partialOf(e.object(), a))
+		return
+	case "PartialObjectMetadataList":
+		s.writeError(w, r, x, formless("you requested PartialObjectMetadataList, but the requested object is not a list ("+internalName(e.res, e.res.GVK.Kind)+")"))
 		return
 	}
 	if a.media == mediaProtobuf && e.raw != nil {

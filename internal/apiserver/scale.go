@@ -29,7 +29,7 @@ func scaleOf(r *api.Resource, o api.Object) *scaleObject {
 }
 
 // scaleTable is how kubectl get --subresource=scale shows it.
-func scaleTable(sc *autoscalingv1.Scale, include metav1.IncludeObjectPolicy) (*metav1.Table, error) {
+func scaleTable(sc *autoscalingv1.Scale, form accepted, include metav1.IncludeObjectPolicy) (*metav1.Table, error) {
 	row := metav1.TableRow{Cells: []any{sc.Name, int64(sc.Spec.Replicas), int64(sc.Status.Replicas), api.Age(sc.CreationTimestamp)}}
 	var err error
 	switch include {
@@ -38,11 +38,11 @@ func scaleTable(sc *autoscalingv1.Scale, include metav1.IncludeObjectPolicy) (*m
 	case metav1.IncludeObject:
 		row.Object.Raw, err = marshalJSON(sc)
 	default:
-		row.Object.Raw, err = marshalJSON(partialOfScale(sc))
+		row.Object.Raw, err = marshalJSON(partialOfScale(sc, form))
 	}
 	meta := metav1.ObjectMeta{}.SwaggerDoc()
 	return &metav1.Table{
-		TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "Table"},
+		TypeMeta: metav1.TypeMeta{APIVersion: form.group(), Kind: "Table"},
 		ListMeta: metav1.ListMeta{ResourceVersion: sc.ResourceVersion},
 		ColumnDefinitions: []metav1.TableColumnDefinition{
 			{Name: "Name", Type: "string", Format: "name", Description: meta["name"]},
@@ -54,9 +54,9 @@ func scaleTable(sc *autoscalingv1.Scale, include metav1.IncludeObjectPolicy) (*m
 	}, err
 }
 
-func partialOfScale(sc *autoscalingv1.Scale) *metav1.PartialObjectMetadata {
+func partialOfScale(sc *autoscalingv1.Scale, form accepted) *metav1.PartialObjectMetadata {
 	return &metav1.PartialObjectMetadata{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"},
+		TypeMeta:   metav1.TypeMeta{APIVersion: form.group(), Kind: "PartialObjectMetadata"},
 		ObjectMeta: sc.ObjectMeta,
 	}
 }
@@ -66,14 +66,14 @@ func (s *Server) writeScale(w http.ResponseWriter, r *http.Request, x *exchange,
 	sc := &scaleOf(e.res, e.object()).Scale
 	switch x.accept.as {
 	case "Table":
-		t, err := scaleTable(sc, includeObject(r))
+		t, err := scaleTable(sc, x.accept, includeObject(r))
 		if err != nil {
 			s.writeError(w, r, x, err)
 			return
 		}
 		s.writeObject(w, r, x, code, t)
 	case "PartialObjectMetadata":
-		s.writeObject(w, r, x, code, partialOfScale(sc))
+		s.writeObject(w, r, x, code, partialOfScale(sc, x.accept))
 	default:
 		if v := x.version; v != nil && v.Scale != nil {
 			s.writeObject(w, r, x, code, v.Scale.Show(sc))

@@ -21,9 +21,9 @@ func includeObject(r *http.Request) metav1.IncludeObjectPolicy {
 }
 
 // tableOf prints entries as kubectl get shows them. Later tables of a watch leave out the heads.
-func tableOf(r *api.Resource, entries []*entry, rev string, include metav1.IncludeObjectPolicy, heads bool) (*metav1.Table, error) {
+func tableOf(r *api.Resource, entries []*entry, rev string, form accepted, include metav1.IncludeObjectPolicy, heads bool) (*metav1.Table, error) {
 	t := &metav1.Table{
-		TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "Table"},
+		TypeMeta: metav1.TypeMeta{APIVersion: form.group(), Kind: "Table"},
 		ListMeta: metav1.ListMeta{ResourceVersion: rev},
 		Rows:     make([]metav1.TableRow, 0, len(entries)),
 	}
@@ -41,7 +41,7 @@ func tableOf(r *api.Resource, entries []*entry, rev string, include metav1.Inclu
 			row.Cells[i] = c.Cell(o)
 		}
 		var err error
-		if row.Object.Raw, err = rowObject(e, include); err != nil {
+		if row.Object.Raw, err = rowObject(e, form, include); err != nil {
 			return nil, err
 		}
 		t.Rows = append(t.Rows, row)
@@ -60,32 +60,33 @@ func columnHeads(columns []api.ResourceColumn) []metav1.TableColumnDefinition {
 	return out
 }
 
-func rowObject(e *entry, include metav1.IncludeObjectPolicy) ([]byte, error) {
+func rowObject(e *entry, form accepted, include metav1.IncludeObjectPolicy) ([]byte, error) {
 	switch include {
 	case metav1.IncludeNone:
 		return []byte("null"), nil
 	case metav1.IncludeObject:
 		return e.JSON()
 	case metav1.IncludeMetadata:
-		return marshalJSON(partialOf(e.object()))
+		return marshalJSON(partialOf(e.object(), form))
 	}
 	return nil, apierrors.NewBadRequest(fmt.Sprintf("unrecognized includeObject value: %q", include))
 }
 
 // partialOf is the object's metadata alone.
-func partialOf(o api.Object) *metav1.PartialObjectMetadata {
-	p := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "PartialObjectMetadata"}}
+func partialOf(o api.Object, form accepted) *metav1.PartialObjectMetadata {
+	p := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: form.group(), Kind: "PartialObjectMetadata"}}
 	if m, ok := o.(interface{ GetObjectMeta() metav1.Object }); ok {
 		if om, ok := m.GetObjectMeta().(*metav1.ObjectMeta); ok {
 			p.ObjectMeta = *om
 			return p
 		}
 	}
-	p.Name, p.Namespace, p.UID = o.GetName(), o.GetNamespace(), o.GetUID()
+	p.Name, p.GenerateName, p.Namespace, p.UID = o.GetName(), o.GetGenerateName(), o.GetNamespace(), o.GetUID()
 	p.ResourceVersion, p.Generation = o.GetResourceVersion(), o.GetGeneration()
 	p.CreationTimestamp, p.DeletionTimestamp = o.GetCreationTimestamp(), o.GetDeletionTimestamp()
 	p.Labels, p.Annotations = o.GetLabels(), o.GetAnnotations()
-	p.OwnerReferences, p.Finalizers = o.GetOwnerReferences(), o.GetFinalizers()
+	p.DeletionGracePeriodSeconds, p.SelfLink = o.GetDeletionGracePeriodSeconds(), o.GetSelfLink()
+	p.OwnerReferences, p.Finalizers, p.ManagedFields = o.GetOwnerReferences(), o.GetFinalizers(), o.GetManagedFields()
 	return p
 }
 

@@ -139,6 +139,13 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, x *exchange,
 	if err := s.readObject(r, x, gvk, &req, fv); err != nil {
 		return err
 	}
+	if req.Name != "" && req.Name != x.name {
+		return apierrors.NewInvalid(gvk.GroupKind(), x.name, field.ErrorList{
+			field.Invalid(field.NewPath("metadata", "name"), req.Name, "must match the service account name if specified")})
+	}
+	if req.Namespace != "" && req.Namespace != x.ns {
+		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+	}
 	if s.Tokens == nil {
 		return apierrors.NewServiceUnavailable("this server has no key to sign tokens with")
 	}

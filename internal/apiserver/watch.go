@@ -320,7 +320,7 @@ func (st *stream) cborEvent(kind string, o any) error {
 func (st *stream) body(e *entry) ([]byte, error) {
 	switch st.x.accept.as {
 	case "Table":
-		t, err := tableOf(st.res, []*entry{e}, revText(e.rev), st.include, !st.headed)
+		t, err := tableOf(st.res, []*entry{e}, revText(e.rev), st.x.accept, st.include, !st.headed)
 		if err == nil {
 			err = st.x.showRows(t, []*entry{e}, st.include)
 		}
@@ -330,7 +330,7 @@ func (st *stream) body(e *entry) ([]byte, error) {
 		st.headed = true
 		return marshalJSON(t)
 	case "PartialObjectMetadata", "PartialObjectMetadataList":
-		return marshalJSON(partialOf(e.object()))
+		return marshalJSON(partialOf(e.object(), st.x.accept))
 	}
 	return e.JSON()
 }
@@ -398,7 +398,7 @@ func (st *stream) loose(kind watch.EventType, o runtime.Object) error {
 		if st.x.accept.as == "Table" {
 			return st.tableBookmark(kind, a)
 		}
-		b, err := marshalJSON(partialOf(a))
+		b, err := marshalJSON(partialOf(a, st.x.accept))
 		if err != nil {
 			return err
 		}
@@ -418,8 +418,8 @@ func (st *stream) loose(kind watch.EventType, o runtime.Object) error {
 
 // tableBookmark is a table whose one row has no cells to speak of, only the object that carries the revision.
 func (st *stream) tableBookmark(kind watch.EventType, o api.Object) error {
-	t := &metav1.Table{TypeMeta: metav1.TypeMeta{APIVersion: "meta.k8s.io/v1", Kind: "Table"}, ListMeta: metav1.ListMeta{ResourceVersion: o.GetResourceVersion()}}
-	raw, err := marshalJSON(partialOf(o))
+	t := &metav1.Table{TypeMeta: metav1.TypeMeta{APIVersion: st.x.accept.group(), Kind: "Table"}, ListMeta: metav1.ListMeta{ResourceVersion: o.GetResourceVersion()}}
+	raw, err := marshalJSON(partialOf(o, st.x.accept))
 	if err != nil {
 		return err
 	}
