@@ -218,7 +218,10 @@ func validatePodStatus(next, old *corev1.Pod, at *field.Path) field.ErrorList {
 	if ips := s.HostIPs; len(ips) > 2 || len(ips) == 2 && isIPv6(ips[0].IP) == isIPv6(ips[1].IP) {
 		errs = append(errs, field.Invalid(meta.Child(at, "hostIPs"), meta.GoNames(ips), oneOfEachFamily))
 	}
+	errs = append(errs, validatePodConditions(s.Conditions, meta.Child(at, "conditions"))...)
 	errs = append(errs, validateClaimStatuses(next, meta.Child(at, "resourceClaimStatuses"))...)
+	errs = append(errs, validateExtendedClaim(next, meta.Child(at, "extendedResourceClaimStatus"))...)
+	errs = append(errs, validateEphemeralRevival(s.EphemeralContainerStatuses, old.Status.EphemeralContainerStatuses, meta.Child(at, "ephemeralContainerStatuses"))...)
 	errs = append(errs, validateRevival(next, s.ContainerStatuses, old.Status.ContainerStatuses, meta.Child(at, "containerStatuses"))...)
 	return append(errs, validateRevival(next, s.InitContainerStatuses, old.Status.InitContainerStatuses, meta.Child(at, "initContainerStatuses"))...)
 }

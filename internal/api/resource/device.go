@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	conditions "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -138,6 +139,12 @@ func validateTaintRule(o *resourcev1.DeviceTaintRule) field.ErrorList {
 		errs = append(errs, meta.NameError(at.Child("device"), *s.Device, meta.DNSLabel)...)
 	}
 	return errs
+}
+
+func validateTaintRuleStatus(next, _ *resourcev1.DeviceTaintRule) field.ErrorList {
+	at := field.NewPath("status", "conditions")
+	errs := atMost(len(next.Status.Conditions), resourcev1.DeviceTaintRuleStatusMaxConditions, at)
+	return append(errs, conditions.ValidateConditions(next.Status.Conditions, at)...)
 }
 
 // validateOneTerm checks a selector of nodes that has one alternative.

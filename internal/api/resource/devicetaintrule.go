@@ -12,7 +12,7 @@ var DeviceTaintRule = api.Kind[resourcev1.DeviceTaintRule]{
 	Version: resourcev1.SchemeGroupVersion, Resource: "devicetaintrules",
 	List:     &resourcev1.DeviceTaintRuleList{},
 	Versions: taintRuleVersions,
-	Status:   api.StatusOf(func(o *resourcev1.DeviceTaintRule) *resourcev1.DeviceTaintRuleStatus { return &o.Status }).Only(),
+	Status:   api.StatusOf(func(o *resourcev1.DeviceTaintRule) *resourcev1.DeviceTaintRuleStatus { return &o.Status }).WithValidate(validateTaintRuleStatus).Only(),
 	Spec:     func(o *resourcev1.DeviceTaintRule) any { return &o.Spec },
 	Prepare: func(o *resourcev1.DeviceTaintRule) {
 		if t := &o.Spec.Taint; t.TimeAdded == nil && !o.CreationTimestamp.IsZero() {
