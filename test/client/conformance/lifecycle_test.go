@@ -103,6 +103,7 @@ func lifecycle(t *T, k life) {
 	if k.status != "" {
 		status(t, k, api, one)
 	}
+	every(t, k, api, one)
 
 	t.ok(api.Delete(t.ctx, one, metav1.DeleteOptions{}))
 	// What is protected while it is used goes a moment later.
@@ -172,6 +173,50 @@ func status(t *T, k life, api dynamic.ResourceInterface, name string) {
 		}
 		u.Object["status"] = s
 	}, "status")
+}
+
+// every sends each type of patch, complete with what names the object, as upstream's
+// test of any resource does.
+func every(t *T, k life, api dynamic.ResourceInterface, name string) {
+	t.Helper()
+	u, err := api.Get(t.ctx, name, metav1.GetOptions{})
+	t.ok(err)
+	force := true
+	for _, kind := range []types.PatchType{types.StrategicMergePatchType, types.MergePatchType, types.ApplyYAMLPatchType, types.JSONPatchType} {
+		label := "by-" + strings.NewReplacer("application/", "", "+", "-").Replace(string(kind))
+		metadata := map[string]any{"name": name, "uid": u.GetUID(), "labels": map[string]any{label: "yes"}}
+		if !k.cluster {
+			metadata["namespace"] = t.ns
+		}
+		body := map[string]any{"apiVersion": u.GetAPIVersion(), "kind": u.GetKind(), "metadata": metadata}
+		var data []byte
+		if kind == types.JSONPatchType {
+			data, err = json.Marshal([]any{map[string]any{"op": "add", "path": "/metadata/labels/" + label, "value": "yes"}})
+		} else {
+			data, err = json.Marshal(body)
+		}
+		t.ok(err)
+		options := metav1.PatchOptions{FieldValidation: metav1.FieldValidationStrict}
+		if kind == types.ApplyYAMLPatchType {
+			options.FieldManager, options.Force = "test-apply", &force
+		}
+		patched, err := api.Patch(t.ctx, name, kind, data, options)
+		t.ok(err)
+		t.want(patched.GetLabels()[label] == "yes" && patched.GetUID() == u.GetUID(), "%s: %v", kind, patched.GetLabels())
+		if k.status == "" || kind == types.JSONPatchType {
+			continue
+		}
+		var s map[string]any
+		t.ok(json.Unmarshal([]byte(k.status), &s))
+		delete(metadata, "labels")
+		body["status"] = s
+		data, err = json.Marshal(body)
+		t.ok(err)
+		patched, err = api.Patch(t.ctx, name, kind, data, options, "status")
+		t.ok(err)
+		has, _, _ := unstructured.NestedMap(patched.Object, "status")
+		t.want(contains(has, s), "%s of the status: %v, not %v", kind, has, s)
+	}
 }
 
 // contains says whether a has all that b has. Numbers are compared as text: they are
