@@ -99,4 +99,11 @@ func TestAggregator(t *testing.T) {
 			return apierrors.IsNotFound(err)
 		})
 	})
+	conform(t, "[sig-api-machinery] Aggregator should tell aggregated servers whom to trust", func(t *T) {
+		cm, err := t.c.CoreV1().ConfigMaps("kube-system").Get(t.ctx, "extension-apiserver-authentication", metav1.GetOptions{})
+		t.ok(err)
+		for _, k := range []string{"client-ca-file", "requestheader-client-ca-file", "requestheader-allowed-names", "requestheader-username-headers", "requestheader-group-headers", "requestheader-extra-headers-prefix"} {
+			t.want(cm.Data[k] != "", "%s is missing: %v", k, cm.Data)
+		}
+	})
 }
