@@ -191,7 +191,7 @@ func (s *Server) applyScale(ctx context.Context, t target, config *unstructured.
 	t.applied = true
 	var entries []metav1.ManagedFieldsEntry
 	t.adjust = func(next api.Object) { next.SetManagedFields(entries) }
-	return s.updateScale(ctx, t, func(have *scaleObject) error {
+	return s.updateScale(ctx, t, "", func(have *scaleObject) error {
 		old := s.cache(t.res).get(t.key())
 		if old == nil {
 			return t.notFound()

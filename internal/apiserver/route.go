@@ -451,9 +451,14 @@ func (s *Server) serveScale(w http.ResponseWriter, r *http.Request, x *exchange,
 		if err != nil {
 			return err
 		}
-		e, err := s.updateScale(r.Context(), t, func(have *scaleObject) error {
+		if sc.Namespace != "" && sc.Namespace != x.ns {
+			return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+		}
+		if err := matchName(sc.Name, x.name); err != nil {
+			return err
+		}
+		e, err := s.updateScale(r.Context(), t, sc.UID, func(have *scaleObject) error {
 			have.Spec.Replicas = sc.Spec.Replicas
-			have.Name = sc.Name
 			if sc.ResourceVersion != "" {
 				have.ResourceVersion = sc.ResourceVersion
 			}
@@ -477,6 +482,9 @@ func (s *Server) serveBinding(w http.ResponseWriter, r *http.Request, x *exchang
 	if err := s.readObject(r, x, corev1.SchemeGroupVersion.WithKind("Binding"), &b, fv); err != nil {
 		return err
 	}
+	if b.Name != x.name {
+		return apierrors.NewBadRequest("name in URL does not match name in Binding object")
+	}
 	if _, err := s.bind(r.Context(), t, &b); err != nil {
 		return err
 	}
@@ -494,12 +502,18 @@ func (s *Server) serveEviction(w http.ResponseWriter, r *http.Request, x *exchan
 	if err := s.readObject(r, x, policyv1.SchemeGroupVersion.WithKind("Eviction"), &ev, fv); err != nil {
 		return err
 	}
-	if ev.Name != "" && ev.Name != x.name {
-		return apierrors.NewBadRequest(fmt.Sprintf("name in URL does not match name in Eviction object: %s != %s", x.name, ev.Name))
+	if ev.Name != x.name {
+		return apierrors.NewBadRequest("name in URL does not match name in Eviction object")
+	}
+	if ev.Namespace != "" && ev.Namespace != x.ns {
+		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 	}
 	var o metav1.DeleteOptions
 	if ev.DeleteOptions != nil {
 		o = *ev.DeleteOptions
+	}
+	if errs := metav1validation.ValidateDeleteOptions(&o); len(errs) > 0 {
+		return apierrors.NewInvalid(optionsKind("DeleteOptions"), "", errs)
 	}
 	t.dryRun = t.dryRun || len(o.DryRun) > 0
 	t.sub = ""

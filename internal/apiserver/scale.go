@@ -7,6 +7,9 @@ import (
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	kjson "sigs.k8s.io/json"
 
@@ -83,8 +86,10 @@ func (s *Server) writeScale(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 }
 
-// patch applies a patch to the scale in its old form, if there is one, or else in the present one.
-func (s *scaleObject) patch(apply func([]byte) ([]byte, error), form *api.ScaleForm) error {
+// patch applies a patch to the scale in its old form, if there is one, or else in the present one. repeated is what
+// is wrong with the patch for the strict.
+func (s *scaleObject) patch(t *target, apply func([]byte) ([]byte, error), repeated []error, fv fieldValidation) error {
+	form := t.scaleForm()
 	var shown any = &s.Scale
 	if form != nil {
 		shown = form.Show(&s.Scale)
@@ -97,19 +102,22 @@ func (s *scaleObject) patch(apply func([]byte) ([]byte, error), form *api.ScaleF
 	if err != nil {
 		return err
 	}
+	var next runtime.Object = &autoscalingv1.Scale{}
 	if form != nil {
-		next := form.New()
-		if err := kjson.UnmarshalCaseSensitivePreserveInts(after, next); err != nil {
-			return apierrors.NewBadRequest(err.Error())
-		}
+		next = form.New()
+	}
+	strict, err := kjson.UnmarshalStrict(after, next)
+	if err == nil {
+		err = strictly(append(repeated[:len(repeated):len(repeated)], strict...), fv, t.warn)
+	}
+	if err != nil {
+		return apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), string(after), err.Error())})
+	}
+	if form != nil {
 		s.Scale = *form.Read(next)
-		return nil
+	} else {
+		s.Scale = *next.(*autoscalingv1.Scale)
 	}
-	var next autoscalingv1.Scale
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(after, &next); err != nil {
-		return apierrors.NewBadRequest(err.Error())
-	}
-	s.Scale = next
 	return nil
 }
 
@@ -130,10 +138,10 @@ func (s *Server) readScale(r *http.Request, x *exchange, fv fieldValidation) (*a
 }
 
 // updateScale changes the number of replicas through the scale subresource.
-func (s *Server) updateScale(ctx context.Context, t target, change func(*scaleObject) error) (*entry, error) {
+func (s *Server) updateScale(ctx context.Context, t target, uid types.UID, change func(*scaleObject) error) (*entry, error) {
 	sub := t
 	sub.sub, sub.via = "", "scale" // the write itself is one of the main resource: it moves the generation
-	return s.update(ctx, sub, "", func(old api.Object) (api.Object, error) {
+	return s.update(ctx, sub, uid, func(old api.Object) (api.Object, error) {
 		sc := scaleOf(t.res, old)
 		was := sc.ResourceVersion
 		if err := change(sc); err != nil {
