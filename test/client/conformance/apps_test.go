@@ -154,6 +154,19 @@ func TestApps(t *testing.T) {
 		t.ok(err)
 		_, err = t.c.CoreV1().Pods(t.ns).Patch(t.ctx, "evicted", types.StrategicMergePatchType, []byte(`{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}`), metav1.PatchOptions{}, "status")
 		t.ok(err)
-		t.refused(eviction("evicted"), apierrors.IsTooManyRequests)
+		// A node and the controller would tell that much.
+		observed := func(spec string, allowed int) {
+			t.Helper()
+			api := t.c.PolicyV1().PodDisruptionBudgets(t.ns)
+			b, err := api.Patch(t.ctx, "foo", types.MergePatchType, []byte(spec), metav1.PatchOptions{})
+			t.ok(err)
+			_, err = api.Patch(t.ctx, "foo", types.MergePatchType, fmt.Appendf(nil, `{"status":{"observedGeneration":%d,"disruptionsAllowed":%d,"currentHealthy":1,"desiredHealthy":%d,"expectedPods":1}}`, b.Generation, allowed, 2-2*allowed), metav1.PatchOptions{}, "status")
+			t.ok(err)
+		}
+		observed(`{}`, 0)
+		t.refused(eviction("evicted"), apierrors.IsTooManyRequests, "Cannot evict pod as it would violate the pod's disruption budget.")
+		observed(`{"spec":{"minAvailable":0}}`, 1)
+		t.ok(eviction("evicted"))
+		gone(t, "the pod", func() error { _, err := t.c.CoreV1().Pods(t.ns).Get(t.ctx, "evicted", metav1.GetOptions{}); return err })
 	})
 }
