@@ -207,6 +207,7 @@ func TestChunks(t *testing.T) {
 		t.Cleanup(s.Kill)
 		forgetful, err := clientcmd.BuildConfigFromFlags("", s.Kubeconfig)
 		t.ok(err)
+		forgetful.QPS = -1
 		t.c = kubernetes.NewForConfigOrDie(forgetful)
 		t.ns = "default"
 		const total, page = 40, 4
