@@ -300,7 +300,7 @@ func (s *Server) resourceDiscovery(group, version string) []apidiscoveryv2.APIRe
 
 // paths lists what there is, as the root of the server tells it.
 func (s *Server) paths() []string {
-	out := []string{"/api", "/apis", "/apis/", "/debug/pprof", "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version"}
+	out := []string{"/api", "/apis", "/apis/", "/debug/pprof", "/metrics", "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openapi/v3/", "/version"}
 	for _, of := range []string{"healthz", "livez", "readyz"} {
 		out = append(out, "/"+of)
 		for _, c := range s.healthChecks(of) {

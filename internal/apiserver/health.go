@@ -117,7 +117,9 @@ func (s *Server) serveChecks(w http.ResponseWriter, r *http.Request, what string
 			fmt.Fprintf(&text, "[+]%s excluded: ok\n", c.name)
 			continue
 		}
-		if err := c.run(); err != nil {
+		err := c.run()
+		s.slis.note(c.name, what, err)
+		if err != nil {
 			// Everybody may ask: what is wrong is for the log and for who may ask for the one check.
 			failed = append(failed, fmt.Sprintf("%s: %v", c.name, err))
 			fmt.Fprintf(&text, "[-]%s failed: reason withheld\n", c.name)

@@ -542,6 +542,9 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request, x *exchange)
 	case p == "/metrics":
 		s.serveMetrics(w, r)
 		return nil
+	case p == "/metrics/slis":
+		s.serveSLIs(w, r)
+		return nil
 	case p == "/debug" || strings.HasPrefix(p, "/debug/"):
 		return s.serveDebug(w, r, p)
 	case p == "/skiff/revisions":

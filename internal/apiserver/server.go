@@ -70,6 +70,7 @@ type Server struct {
 	openapi   openapi
 	flow      flowControl
 	metrics   metrics
+	slis      slis
 	checks    []check
 	webhooks  webhook.Caller
 	pump      *pump
