@@ -9,8 +9,8 @@ import (
 	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
 
-// Two levels stay as they are: what is exempt lets administrators in whatever happens,
-// and catch-all takes what nothing else takes.
+// Two levels and two schemas of the same names stay as they are: what is exempt lets
+// administrators in whatever happens, and catch-all takes what nothing else takes.
 
 func catchAllLevel() *flowcontrolv1.PriorityLevelConfigurationSpec {
 	shares, lendable := int32(5), int32(0)
@@ -32,6 +32,37 @@ func validateMandatoryLevel(o *flowcontrolv1.PriorityLevelConfiguration) field.E
 		}
 	}
 	return nil
+}
+
+// everything is a rule that takes all requests of some groups.
+func everything(groups ...string) []flowcontrolv1.PolicyRulesWithSubjects {
+	all := []string{every}
+	r := flowcontrolv1.PolicyRulesWithSubjects{
+		ResourceRules:    []flowcontrolv1.ResourcePolicyRule{{Verbs: all, APIGroups: all, Resources: all, ClusterScope: true, Namespaces: all}},
+		NonResourceRules: []flowcontrolv1.NonResourcePolicyRule{{Verbs: all, NonResourceURLs: all}},
+	}
+	for _, g := range groups {
+		r.Subjects = append(r.Subjects, flowcontrolv1.Subject{Kind: flowcontrolv1.SubjectKindGroup, Group: &flowcontrolv1.GroupSubject{Name: g}})
+	}
+	return []flowcontrolv1.PolicyRulesWithSubjects{r}
+}
+
+func validateMandatorySchema(o *flowcontrolv1.FlowSchema) field.ErrorList {
+	var want *flowcontrolv1.FlowSchemaSpec
+	switch o.Name {
+	case flowcontrolv1.FlowSchemaNameExempt:
+		want = &flowcontrolv1.FlowSchemaSpec{MatchingPrecedence: 1, Rules: everything("system:masters")}
+	case flowcontrolv1.FlowSchemaNameCatchAll:
+		want = &flowcontrolv1.FlowSchemaSpec{MatchingPrecedence: flowcontrolv1.FlowSchemaMaxMatchingPrecedence, Rules: everything("system:unauthenticated", "system:authenticated"),
+			DistinguisherMethod: &flowcontrolv1.FlowDistinguisherMethod{Type: flowcontrolv1.FlowDistinguisherMethodByUserType}}
+	default:
+		return nil
+	}
+	want.PriorityLevelConfiguration.Name = o.Name
+	if meta.Equal(&o.Spec, want) {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(specPath, meta.GoNames(&o.Spec), fmt.Sprintf("spec of '%s' must equal the fixed value", o.Name))}
 }
 
 // oneEach checks that conditions have types, each its own.

@@ -40,7 +40,7 @@ func validateFlowSchema(o *flowcontrolv1.FlowSchema) field.ErrorList {
 	for i := range s.Rules {
 		errs = append(errs, validateRules(&s.Rules[i], specPath.Child("rules").Index(i))...)
 	}
-	return errs
+	return append(errs, validateMandatorySchema(o)...)
 }
 
 func defaultLevel(o *flowcontrolv1.PriorityLevelConfiguration) {
