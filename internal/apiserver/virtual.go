@@ -61,6 +61,8 @@ func (s *Server) serveVirtual(w http.ResponseWriter, r *http.Request, x *exchang
 func (s *Server) answer(r *http.Request, x *exchange, o api.Object) error {
 	switch q := o.(type) {
 	case *authenticationv1.SelfSubjectReview:
+		// Nothing of what was posted is in the answer.
+		*q = authenticationv1.SelfSubjectReview{ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.Time{Time: s.now()}}}
 		q.Status.UserInfo = userInfo(x.user)
 	case *authenticationv1.TokenReview:
 		if q.Spec.Token == "" {
