@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/skiff-k8s/skiff/internal/api"
 )
 
 // pump sends what happens to watchers whose clients can take it at once. One goroutine
@@ -46,6 +48,7 @@ func (p *pump) add(w *watcher) {
 
 func (p *pump) run(ctx context.Context) {
 	var ready []*watcher
+	var last said
 	for {
 		select {
 		case <-p.woken:
@@ -59,7 +62,7 @@ func (p *pump) run(ctx context.Context) {
 		slices.SortFunc(ready, func(a, b *watcher) int { return cmp.Compare(a.stream.line, b.stream.line) })
 		var pushed pusher
 		for i, w := range ready {
-			if w.stream.push(w) {
+			if w.stream.push(w, &last) {
 				pushed = w.stream.out
 			}
 			if pushed != nil && (i+1 == len(ready) || ready[i+1].stream.line != w.stream.line) {
@@ -68,14 +71,40 @@ func (p *pump) run(ctx context.Context) {
 			}
 		}
 		clear(ready)
+		last.forget()
 	}
+}
+
+// said is the last event that the pump encoded: most of the watchers of a kind want it the same way.
+type said struct {
+	ch    *change
+	res   *api.Resource
+	media string
+	bytes []byte
+}
+
+func (s *said) forget() {
+	if s.ch, s.res = nil, nil; cap(s.bytes) > 64<<10 {
+		s.bytes = nil
+	}
+}
+
+// plain tells whether a stream tells of a change what every other does that asks for the
+// same media type: objects as they are, whatever they are.
+func (st *stream) plain(wt *watcher, ch *change) bool {
+	return st.x.version == nil && st.x.accept.as == "" && ch.rev > wt.from && wt.sel.plain() && wt.sel.spans(ch.key())
+}
+
+// plain tells whether only places are selected.
+func (s *selector) plain() bool {
+	return (s.labels == nil || s.labels.Empty()) && (s.fields == nil || s.fields.Empty()) && !s.tied && !s.shown
 }
 
 // fewEvents is how many the pump sends to one watcher at a time.
 const fewEvents = 16
 
 // push sends what a watcher was not told yet, or wakes its handler. It tells whether there is something to kick.
-func (st *stream) push(wt *watcher) bool {
+func (st *stream) push(wt *watcher, last *said) bool {
 	if !st.mu.TryLock() {
 		wt.poke() // the handler is at work
 		return false
@@ -95,16 +124,39 @@ func (st *stream) push(wt *watcher) bool {
 		wt.poke() // it finds the same
 		return false
 	}
-	st.gather(wt, changes)
+	event := st.one(wt, changes, last)
+	if event == nil {
+		st.gather(wt, changes)
+		event = st.buf
+	}
 	switch {
-	case st.failed == nil && len(st.buf) == 0:
+	case st.failed == nil && len(event) == 0:
 		return false
-	case st.failed == nil && st.out.Push(st.buf):
+	case st.failed == nil && st.out.Push(event):
 		st.buf = st.buf[:0]
 		return true
+	case len(st.buf) == 0:
+		st.buf = append(st.buf, event...) // for the handler
 	}
 	wt.poke()
 	return false
+}
+
+// one is the only event there is to tell, if it is like that of others; else nil.
+func (st *stream) one(wt *watcher, changes []*change, last *said) []byte {
+	if len(changes) != 1 || !st.plain(wt, changes[0]) {
+		return nil
+	}
+	if media := st.x.accept.media; last.ch != changes[0] || last.res != st.res || last.media != media {
+		if st.gather(wt, changes); st.failed != nil {
+			return nil
+		}
+		last.ch, last.res, last.media, last.bytes = changes[0], st.res, media, append(last.bytes[:0], st.buf...)
+		st.buf = st.buf[:0]
+	} else {
+		st.count.add(len(last.bytes))
+	}
+	return last.bytes
 }
 
 // gather encodes what a watcher is told. Who runs into something here is one client; the pump serves them all.
