@@ -175,9 +175,19 @@ func (f *feed) commit(ctx context.Context, txn store.Txn) (int64, error) {
 	return rev, err
 }
 
+// maxTurns is how often one writer looks for what others have written meanwhile.
+const maxTurns = 8
+
 // carry applies what there is, unless somebody else is at it and will find it.
 func (f *feed) carry() {
-	for f.behind.Load() && f.turn.TryLock() {
+	for n := 0; f.behind.Load(); n++ {
+		if n == maxTurns {
+			f.wake() // the rest is run's
+			return
+		}
+		if !f.turn.TryLock() {
+			return
+		}
 		f.round()
 	}
 }
@@ -196,7 +206,7 @@ func (f *feed) round() {
 			panic(p)
 		}
 	}()
-	for {
+	for range maxTurns {
 		batches, err := f.watch.Ready()
 		for _, b := range batches {
 			if err = f.apply(f.ctx, b); err != nil {
@@ -211,6 +221,7 @@ func (f *feed) round() {
 			return
 		}
 	}
+	f.behind.Store(true)
 }
 
 // apply carries a transaction into the caches, into each of them at once.
