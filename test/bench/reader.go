@@ -80,13 +80,12 @@ func (r *reader) delays(n int) []time.Duration {
 			continue
 		}
 		now := time.Now()
-		_, rest, ok := bytes.Cut(data.Data(), stamp)
-		if !ok || len(rest) < 19 {
-			continue
+		// A client that was not quick enough gets several events in a frame.
+		for _, rest, ok := bytes.Cut(data.Data(), stamp); ok && len(rest) >= 19; _, rest, ok = bytes.Cut(rest, stamp) {
+			sent, err := strconv.ParseInt(string(rest[:19]), 10, 64)
+			check(err)
+			out = append(out, now.Sub(time.Unix(0, sent)))
 		}
-		sent, err := strconv.ParseInt(string(rest[:19]), 10, 64)
-		check(err)
-		out = append(out, now.Sub(time.Unix(0, sent)))
 	}
 	return out
 }
