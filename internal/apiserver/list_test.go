@@ -1,11 +1,8 @@
 package apiserver
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/url"
 	"testing"
 	"time"
@@ -17,21 +14,13 @@ import (
 	"github.com/skiff-k8s/skiff/internal/api/all"
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/client"
-	"github.com/skiff-k8s/skiff/internal/store/mem"
 )
 
 // TestContinueExpires: a list that takes too long goes on with what is there now, if its client wants that.
 func TestContinueExpires(t *testing.T) {
 	now := time.Unix(1000, 0)
-	ctx, cancel := context.WithCancel(t.Context())
-	st := mem.New()
-	s, err := New(ctx, Options{Store: st, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: func() time.Time { return now }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done; st.Close() })
+	ctx := t.Context()
+	s := running(t, func() time.Time { return now })
 	c := s.Client(auth.System)
 	if _, err := client.Create(ctx, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}); err != nil {
 		t.Fatal(err)

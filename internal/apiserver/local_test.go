@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -17,18 +18,26 @@ import (
 	"github.com/skiff-k8s/skiff/internal/store/mem"
 )
 
-// TestTied: who follows what is tied to others is told of that, and of every deletion; the
-// client that tests use says the same.
-func TestTied(t *testing.T) {
+// running is a server on a store of its own, until the test ends.
+func running(t *testing.T, now func() time.Time) *Server {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	st := mem.New()
-	s, err := New(ctx, Options{Store: st, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	s, err := New(ctx, Options{Store: st, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	done := make(chan error, 1)
 	go func() { done <- s.Run(ctx) }()
 	t.Cleanup(func() { cancel(); <-done; st.Close() })
+	return s
+}
+
+// TestTied: who follows what is tied to others is told of that, and of every deletion; the
+// client that tests use says the same.
+func TestTied(t *testing.T) {
+	ctx := t.Context()
+	s := running(t, time.Now)
 	for name, c := range map[string]client.Client{"server": s.Client(auth.System), "clienttest": clienttest.New()} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := client.Create(ctx, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "default"}}); err != nil {

@@ -2,15 +2,13 @@ package apiserver
 
 import (
 	"bytes"
-	"context"
 	"fmt"
-	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"sync"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,21 +17,13 @@ import (
 	"github.com/skiff-k8s/skiff/internal/auth"
 	"github.com/skiff-k8s/skiff/internal/client"
 	"github.com/skiff-k8s/skiff/internal/http2"
-	"github.com/skiff-k8s/skiff/internal/store/mem"
 )
 
 // TestPushed: watchers whose events the pump sends, many of them at a time and each in its own
 // way, are told byte for byte what a handler of their own tells.
 func TestPushed(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	st := mem.New()
-	s, err := New(ctx, Options{Store: st, Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() { cancel(); <-done; st.Close() })
+	ctx := t.Context()
+	s := running(t, time.Now)
 	ts := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.ServeHTTP(w, asMasters(r)) }))
 	http2.Configure(ts.Config, http2.Options{})
 	ts.EnableHTTP2 = true

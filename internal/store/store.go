@@ -7,7 +7,7 @@
 // see it. Watchers see the transactions of their range whole, in order, without
 // gaps or repeats.
 //
-// The backends are in mem, disk and etcd; storetest is the suite that each of
+// The backends are in mem and disk; storetest is the suite that each of
 // them passes. Read this file first.
 package store
 
