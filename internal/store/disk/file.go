@@ -25,6 +25,8 @@ type file interface {
 	io.Closer
 	size() (int64, error)
 	sync() error // makes what was written durable, and the size
+	// append writes where there are only zeroes from there on to the end of the file, and makes it durable.
+	append(b []byte, at int64) error
 }
 
 type osFiles struct{}
@@ -34,7 +36,7 @@ func (osFiles) open(name string) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return &osFile{File: f}, nil
 }
 
 func (osFiles) create(name string) (file, error) {
@@ -42,7 +44,7 @@ func (osFiles) create(name string) (file, error) {
 	if err != nil {
 		return nil, err
 	}
-	return osFile{f}, nil
+	return &osFile{File: f}, nil
 }
 
 func (osFiles) rename(from, to string) error { return os.Rename(from, to) }
@@ -69,9 +71,12 @@ func (osFiles) syncDir(name string) error {
 	return d.Sync()
 }
 
-type osFile struct{ *os.File }
+type osFile struct {
+	*os.File
+	tail *tail // of what is appended; nil: nothing yet
+}
 
-func (f osFile) size() (int64, error) {
+func (f *osFile) size() (int64, error) {
 	st, err := f.Stat()
 	if err != nil {
 		return 0, err
@@ -79,13 +84,37 @@ func (f osFile) size() (int64, error) {
 	return st.Size(), nil
 }
 
-func (f osFile) sync() error {
+func (f *osFile) sync() error {
 	for {
 		err := unix.Fdatasync(int(f.Fd()))
 		if err != syscall.EINTR {
 			return os.NewSyscallError("fdatasync", err)
 		}
 	}
+}
+
+func (f *osFile) append(b []byte, at int64) error {
+	if f.tail == nil {
+		f.tail = openTail(f.File)
+	}
+	if f.tail.direct != nil {
+		err := f.tail.append(f.File, b, at)
+		if !errors.Is(err, syscall.EINVAL) {
+			return err
+		}
+		f.tail.close() // this file system wants another alignment, and has written nothing
+	}
+	if _, err := f.WriteAt(b, at); err != nil {
+		return err
+	}
+	return f.sync()
+}
+
+func (f *osFile) Close() error {
+	if f.tail != nil {
+		f.tail.close()
+	}
+	return f.File.Close()
 }
 
 func isFull(err error) bool {

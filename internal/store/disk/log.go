@@ -81,7 +81,7 @@ func (l *wal) append(b []byte, rev int64, frees bool) error {
 	}
 	g := &l.seg
 	finishFrame(b, g.end, g.seal, l.seq)
-	if _, err := g.f.WriteAt(b, g.end); err != nil {
+	if err := g.f.append(b, g.end); err != nil {
 		if !isFull(err) {
 			return err
 		}
@@ -90,9 +90,6 @@ func (l *wal) append(b []byte, rev int64, frees bool) error {
 			return fmt.Errorf("%v, and then it could not be undone: %w", err, undo)
 		}
 		return fullOr(err)
-	}
-	if err := g.f.sync(); err != nil {
-		return err
 	}
 	g.end += need
 	l.seq++
@@ -117,13 +114,12 @@ func (l *wal) turn(need int64) error {
 		return err
 	}
 	h := header{magic: logMagic, salt: rand.Uint32(), number: l.number + 1, size: next.size, rev: l.rev, seq: l.seq}
-	if _, err := next.f.WriteAt(h.encode(), 0); err != nil {
+	if err := next.f.append(h.encode(), 0); err != nil {
 		next.f.Close()
 		// Even for want of space: nobody knows whether the segment is begun now.
 		return fmt.Errorf("begin segment %s: %v", l.name(h.number), err)
 	}
-	// The segment before is complete only with this one: its header must be there before any frame
-	// is acknowledged, which the sync after that frame sees to.
+	// The segment before is complete only with this one: its header is there before any frame is acknowledged.
 	next.end, next.seal = headerSize, h.seal()
 	l.mu.Lock()
 	if l.seg.f != nil {

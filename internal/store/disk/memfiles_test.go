@@ -236,4 +236,11 @@ func (f *memFile) sync() error {
 	return nil
 }
 
+func (f *memFile) append(b []byte, at int64) error {
+	if _, err := f.WriteAt(b, at); err != nil {
+		return err
+	}
+	return f.sync()
+}
+
 func (f *memFile) Close() error { return nil }
