@@ -77,6 +77,7 @@ func Run(ctx context.Context, cfg *Config, out io.Writer, progress Progress) err
 		// Nearly all of the heap is the cluster's state, which stays: less room for garbage costs little time.
 		debug.SetGCPercent(gcPercent)
 	}
+	calmMonitor()
 	ctx, cancel := context.WithCancel(ctx)
 	// The store closes last, when nothing writes any more.
 	var closeStore func() error
