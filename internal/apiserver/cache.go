@@ -74,7 +74,7 @@ const maxEvents = 1024
 
 func newCache(r *api.Resource) *cache {
 	c := &cache{
-		res: r, keep: maxEvents, byKey: map[string]*entry{}, watchers: newWatchers(),
+		res: r, keep: maxEvents, byKey: map[string]*entry{}, watchers: newWatchers(r.Prefix("")),
 		tree: btree.NewBTreeGOptions(func(a, b *entry) bool { return a.key < b.key }, btree.Options{NoLocks: true}),
 	}
 	for range planOf(r).indexes {
@@ -157,6 +157,7 @@ func (c *cache) apply(rev int64, writes []write) {
 		c.watchers.wake(ch, seq)
 	}
 	c.trim()
+	c.watchers.tellPump()
 }
 
 // retire ends the watches: who comes back finds what is there now.

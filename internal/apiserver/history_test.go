@@ -507,7 +507,7 @@ func TestDispatch(t *testing.T) {
 		w.close()
 		w.close()
 	}
-	if ws := &c.watchers; ws.count != 0 || len(ws.others)+len(ws.byKey)+len(ws.byExact) != 0 {
+	if ws := &c.watchers; ws.count != 0 || len(ws.byPlace)+len(ws.byKey)+len(ws.byExact) != 0 {
 		t.Errorf("left: %+v", ws)
 	}
 }

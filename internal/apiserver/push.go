@@ -36,9 +36,9 @@ type pusher interface {
 
 func newPump() *pump { return &pump{woken: make(chan struct{}, 1)} }
 
-func (p *pump) add(w *watcher) {
+func (p *pump) add(ws []*watcher) {
 	p.mu.Lock()
-	p.ready = append(p.ready, w)
+	p.ready = append(p.ready, ws...)
 	p.mu.Unlock()
 	select {
 	case p.woken <- struct{}{}:
@@ -59,13 +59,13 @@ func (p *pump) run(ctx context.Context) {
 		ready, p.ready = p.ready, ready[:0]
 		p.mu.Unlock()
 		// One connection after the other, so that the first is on its way while the next is looked after.
-		slices.SortFunc(ready, func(a, b *watcher) int { return cmp.Compare(a.stream.line, b.stream.line) })
+		slices.SortFunc(ready, func(a, b *watcher) int { return cmp.Compare(a.line, b.line) })
 		var pushed pusher
 		for i, w := range ready {
 			if w.stream.push(w, &last) {
 				pushed = w.stream.out
 			}
-			if pushed != nil && (i+1 == len(ready) || ready[i+1].stream.line != w.stream.line) {
+			if pushed != nil && (i+1 == len(ready) || ready[i+1].line != w.line) {
 				pushed.Kick()
 				pushed = nil
 			}
@@ -81,18 +81,28 @@ type said struct {
 	res   *api.Resource
 	media string
 	bytes []byte
+
+	times int // it was said again, and is not counted yet
+	count eventCount
+}
+
+// again says it to one more.
+func (s *said) again() []byte {
+	s.times++
+	return s.bytes
 }
 
 func (s *said) forget() {
-	if s.ch, s.res = nil, nil; cap(s.bytes) > 64<<10 {
+	s.count.add(len(s.bytes), s.times)
+	if s.ch, s.res, s.times = nil, nil, 0; cap(s.bytes) > 64<<10 {
 		s.bytes = nil
 	}
 }
 
-// plain tells whether a stream tells of a change what every other does that asks for the
+// isPlain tells whether a stream tells of what concerns it what every other does that asks for the
 // same media type: objects as they are, whatever they are.
-func (st *stream) plain(wt *watcher, ch *change) bool {
-	return st.x.version == nil && st.x.accept.as == "" && ch.rev > wt.from && wt.sel.plain() && wt.sel.spans(ch.key())
+func (st *stream) isPlain(wt *watcher) bool {
+	return st.x.version == nil && st.x.accept.as == "" && wt.sel.plain()
 }
 
 // plain tells whether only places are selected.
@@ -113,13 +123,11 @@ func (st *stream) push(wt *watcher, last *said) bool {
 	if st.over {
 		return false
 	}
-	if len(st.buf) > 0 || wt.waiting() > fewEvents {
+	if len(st.buf) > 0 {
 		wt.poke()
 		return false
 	}
-	st.pushing = true
-	defer func() { st.pushing = false }()
-	changes, past, err := wt.take()
+	changes, past, err := wt.take(fewEvents)
 	if past || err != nil {
 		wt.poke() // it finds the same
 		return false
@@ -144,24 +152,26 @@ func (st *stream) push(wt *watcher, last *said) bool {
 
 // one is the only event there is to tell, if it is like that of others; else nil.
 func (st *stream) one(wt *watcher, changes []*change, last *said) []byte {
-	if len(changes) != 1 || !st.plain(wt, changes[0]) {
+	if len(changes) != 1 || !st.plain || !wt.sure || changes[0].rev <= wt.from {
 		return nil
 	}
-	if media := st.x.accept.media; last.ch != changes[0] || last.res != st.res || last.media != media {
-		if st.gather(wt, changes); st.failed != nil {
-			return nil
-		}
-		last.ch, last.res, last.media, last.bytes = changes[0], st.res, media, append(last.bytes[:0], st.buf...)
-		st.buf = st.buf[:0]
-	} else {
-		st.count.add(len(last.bytes))
+	if last.ch == changes[0] && last.res == st.res && last.media == st.media {
+		return last.again()
 	}
+	if st.gather(wt, changes); st.failed != nil {
+		return nil
+	}
+	last.forget()
+	last.ch, last.res, last.media, last.count, last.bytes = changes[0], st.res, st.media, st.count, append(last.bytes[:0], st.buf...)
+	st.buf = st.buf[:0]
 	return last.bytes
 }
 
 // gather encodes what a watcher is told. Who runs into something here is one client; the pump serves them all.
 func (st *stream) gather(wt *watcher, changes []*change) {
+	st.pushing = true
 	defer func() {
+		st.pushing = false
 		if p := recover(); p != nil {
 			st.s.Log.Error("watch panicked", "path", st.x.path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			st.failed = apierrors.NewInternalError(errors.New("this watch caused the server to panic"))
@@ -183,22 +193,6 @@ func pusherOf(w http.ResponseWriter) pusher {
 	if !ok || a.held != nil || a.zip != nil {
 		return nil
 	}
-	if p, ok := a.ResponseWriter.(pusher); ok {
-		return pushedAnswer{a, p}
-	}
-	return nil
-}
-
-// pushedAnswer counts what is pushed.
-type pushedAnswer struct {
-	a *answer
-	pusher
-}
-
-func (p pushedAnswer) Push(b []byte) bool {
-	if !p.pusher.Push(b) {
-		return false
-	}
-	p.a.bytes += int64(len(b))
-	return true
+	p, _ := a.ResponseWriter.(pusher)
+	return p
 }

@@ -295,7 +295,13 @@ func (s *Server) eventCount(x *exchange) eventCount {
 	return eventCount{m.events.WithLabelValues(x.group, x.info.version, x.resource), m.eventSizes.WithLabelValues(x.group, x.info.version, x.resource)}
 }
 
-func (c eventCount) add(size int) {
-	c.n.Inc()
-	c.size.Observe(float64(size))
+// add counts events of a size.
+func (c eventCount) add(size, times int) {
+	if times == 0 {
+		return
+	}
+	c.n.Add(float64(times))
+	for range times {
+		c.size.Observe(float64(size))
+	}
 }

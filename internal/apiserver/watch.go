@@ -120,13 +120,23 @@ func (st *stream) initial(b beginning, o *listOptions) (err error) {
 
 // stream writes watch events in the form that was negotiated.
 type stream struct {
+	// The handler holds mu while it is at work, the pump while it sends. What the pump looks at for every
+	// event is together: it comes by when none of this is in the processor's cache.
+	mu      sync.Mutex
+	over    bool   // the handler is done: the response is not to be touched
+	pushing bool   // the pump is at work, which waits for nobody
+	plain   bool   // see isPlain
+	failed  error  // what the pump ran into; the handler ends the watch
+	out     pusher // nil: only the handler sends
+	res     *api.Resource
+	media   string // that was asked for
+	buf     []byte
+
 	s       *Server
 	w       http.ResponseWriter
 	x       *exchange
-	res     *api.Resource
 	include metav1.IncludeObjectPolicy
 	flush   *http.ResponseController
-	buf     []byte
 	headed  bool // the heads of a table are out
 	end     *time.Timer
 	stall   stall
@@ -135,14 +145,6 @@ type stream struct {
 		bytes     []byte
 		of, whole int
 	}
-
-	// The handler holds mu while it is at work, the pump while it sends.
-	mu      sync.Mutex
-	out     pusher // nil: only the handler sends
-	line    uint64 // of out
-	pushing bool   // the pump is at work, which waits for nobody
-	failed  error  // what the pump ran into; the handler ends the watch
-	over    bool   // the handler is done: the response is not to be touched
 }
 
 func (st *stream) protobuf() bool { return st.x.accept.media == mediaProtobuf && st.x.accept.as == "" }
@@ -177,7 +179,7 @@ func (st *stream) follow(ctx context.Context, wt *watcher, bookmarks bool) {
 	}()
 	if st.res.Custom == nil || !st.res.Custom.Remote {
 		if st.out = pusherOf(st.w); st.out != nil {
-			st.line = st.out.Line()
+			st.plain, st.media = st.isPlain(wt), st.x.accept.media
 			wt.usePump(st.s.pump, st)
 		}
 	}
@@ -284,7 +286,7 @@ func (st *stream) event(kind watch.EventType, e *entry) (err error) {
 		}
 	}
 	before := len(st.buf)
-	defer func() { st.count.add(len(st.buf) - before) }()
+	defer func() { st.count.add(len(st.buf)-before, 1) }()
 	if v := st.x.version; v != nil && st.x.accept.as == "" {
 		o, err := v.Show(e.object())
 		if err != nil {

@@ -2,7 +2,9 @@ package apiserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math"
 	"sort"
 	"strings"
 
@@ -86,25 +88,32 @@ func checkFields(r *api.Resource, s fields.Selector) error {
 // watcher is a cursor into a cache's events, or, where it is behind them, into the
 // store's history. Only its owner calls ready and next; the feed calls concerns and wake.
 type watcher struct {
-	c   *cache
-	sel selector
-	// from is where the watch began, which may be yet to come; after is the revision up to
-	// which everything was told: where a watch that lost its place goes on.
-	from, after int64
-	seq         int64 // of the event to look at next
-	past        bool  // there is no such event yet: the store's history comes first
-	woken       chan struct{}
+	// What is looked at for every event is together, as in stream.
+
 	// pending is the first event that concerns this watcher and is not looked at, at revision pendingRev; none:
 	// there is nothing since the last look. So events of no concern may be trimmed while the watcher sleeps. Guarded by cache.mu.
 	pending, pendingRev int64
-	closed              bool // guarded by cache.mu
+	seq                 int64 // of the event to look at next
+	// from is where the watch began, which may be yet to come; after is the revision up to
+	// which everything was told: where a watch that lost its place goes on.
+	from, after int64
+	past        bool // there is no such event yet: the store's history comes first
+	sure        bool // the first event taken last concerns this watcher
+	closed      bool // guarded by cache.mu
+	choosy      bool // wants less than what is in its place
+	// pump sends what happens as long as nobody has to wait; nil: only the handler of stream does. Guarded by cache.mu.
+	pump   *pump
+	stream *stream
+	line   uint64 // of stream
+	c      *cache
+
+	place int // in the set of watchers that it is in; guarded by cache.mu
+	woken chan struct{}
+	sel   selector
 	// exact is a field requirement with one wanted value ("spec.nodeName=a"); the feed
 	// wakes the watcher only for objects that have it, or had it.
 	exact      fieldRef
 	exactValue string
-	// pump sends what happens as long as nobody has to wait; nil: only the handler of stream does. Guarded by cache.mu.
-	pump   *pump
-	stream *stream
 }
 
 const none = -1
@@ -174,6 +183,7 @@ func (c *cache) newWatcher(sel selector) *watcher {
 			}
 		}
 	}
+	w.choosy = sel.tied || w.exact != noField
 	return w
 }
 
@@ -187,8 +197,13 @@ func tooOld(rev, oldest int64) error {
 
 // concerns is a cheap test that may say yes too often, never no too often.
 func (w *watcher) concerns(ch *change) bool {
-	if !w.sel.spans(ch.key()) {
-		return false
+	return w.sel.spans(ch.key()) && w.minds(ch)
+}
+
+// minds is concerns for objects that are in the watcher's place.
+func (w *watcher) minds(ch *change) bool {
+	if !w.choosy {
+		return true
 	}
 	if w.sel.tied && ch.now != nil && !ch.now.tied && (ch.old == nil || !ch.old.tied) {
 		return false
@@ -199,32 +214,22 @@ func (w *watcher) concerns(ch *change) bool {
 	return ch.now != nil && w.exact.of(ch.now) == w.exactValue || ch.old != nil && w.exact.of(ch.old) == w.exactValue
 }
 
-// wake tells of the first event of concern since the last look. cache.mu is held for writing.
-func (w *watcher) wake(seq, rev int64) {
+// wake tells of the first event of concern since the last look. cache.mu is held for writing. It tells
+// whether it is the pump that has to know.
+func (w *watcher) wake(seq, rev int64) (pumped bool) {
 	w.pending, w.pendingRev = seq, rev
 	if w.pump != nil {
-		w.pump.add(w)
-		return
+		return true
 	}
 	w.poke()
+	return false
 }
 
 // usePump has the pump send what happens from here on, where it can.
 func (w *watcher) usePump(p *pump, st *stream) {
 	w.c.mu.Lock()
 	defer w.c.mu.Unlock()
-	w.pump, w.stream = p, st
-}
-
-// waiting is at most how many events there are to tell.
-func (w *watcher) waiting() int {
-	c := w.c
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if w.pending == none {
-		return 0
-	}
-	return len(c.events) - int(max(w.pending, w.seq)-c.first)
+	w.pump, w.stream, w.line = p, st, st.out.Line()
 }
 
 // poke wakes the handler.
@@ -247,7 +252,7 @@ func (w *watcher) close() {
 // ready returns the events that are there, without waiting.
 func (w *watcher) ready(ctx context.Context) ([]told, error) {
 	for {
-		changes, past, err := w.take()
+		changes, past, err := w.take(math.MaxInt)
 		if err != nil {
 			return nil, err
 		}
@@ -265,8 +270,8 @@ func (w *watcher) ready(ctx context.Context) ([]told, error) {
 	}
 }
 
-// take returns the events that were not looked at, or says that the past must be read first.
-func (w *watcher) take() (changes []*change, past bool, err error) {
+// take returns the events that were not looked at, unless there are more than most, or says that the past must be read first.
+func (w *watcher) take(most int) (changes []*change, past bool, err error) {
 	c := w.c
 	// Only the owner and the feed, which holds mu for writing, touch pending.
 	c.mu.RLock()
@@ -276,6 +281,9 @@ func (w *watcher) take() (changes []*change, past bool, err error) {
 	}
 	if w.pending == none {
 		return nil, false, nil
+	}
+	if len(c.events)-int(max(w.pending, w.seq)-c.first) > most {
+		return nil, false, errMany
 	}
 	if !w.past && w.pending > w.seq {
 		// What is between was of no concern.
@@ -289,6 +297,7 @@ func (w *watcher) take() (changes []*change, past bool, err error) {
 	}
 	// The array behind the slice is only ever appended to, or left for a new one.
 	changes = c.events[w.seq-c.first:]
+	w.sure = w.seq == w.pending
 	if n := len(changes); n > 0 {
 		w.seq += int64(n)
 		w.after = max(w.after, changes[n-1].rev)
@@ -296,6 +305,9 @@ func (w *watcher) take() (changes []*change, past bool, err error) {
 	w.pending = none
 	return changes, false, nil
 }
+
+// errMany: there is more than was asked for.
+var errMany = errors.New("many events")
 
 func (w *watcher) tellAll(changes []*change) []told {
 	var out []told

@@ -14,22 +14,23 @@ import (
 
 // response is the http.ResponseWriter of a stream.
 type response struct {
-	st     *stream
-	header http.Header
-	held   *held // what is not sent yet; nil: nothing
-	head   bool  // the answer to HEAD has no body
-
-	status   int   // 0: not chosen yet
-	declared int64 // the Content-Length of the handler; -1: none
-	written  int64
-	trailers []string
-
-	// Of the headers as they were when the status was chosen.
-	hasType, hasLength, hasDate, encoded, closes bool
+	st   *stream
+	held *held // what is not sent yet; nil: nothing
 
 	// Guarded by conn.mu.
 	sent  bool // the headers
 	ended bool // the handler has returned
+
+	head     bool  // the answer to HEAD has no body
+	declared int64 // the Content-Length of the handler; -1: none
+	written  int64
+
+	header   http.Header
+	status   int // 0: not chosen yet
+	trailers []string
+
+	// Of the headers as they were when the status was chosen.
+	hasType, hasLength, hasDate, encoded, closes bool
 }
 
 // held is a small piece of body that waits for more, and headers that wait for it.

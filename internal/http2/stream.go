@@ -16,33 +16,39 @@ import (
 // stream is one request and its answer. It is not used again for another: handlers may
 // keep what they were given.
 type stream struct {
-	c      *conn
-	id     uint32
+	// What is looked at for every event that is pushed is together, with the first fields of w: who
+	// pushes to a hundred streams does not find them in the processor's cache.
+	c *conn
+
+	// Guarded by conn.mu.
+	window     int   // bytes that we may send
+	gone       error // why it is no more: nothing is sent any more
+	id         uint32
+	remoteDone bool // the client has sent everything
+	localDone  bool // so have we
+	inRooms    bool
+	inWindows  bool
+
+	w response
+
+	// Guarded by conn.mu.
+	wake     sync.Cond // something changed that a writer of the stream waits for
+	recv     int       // bytes that the client may send
+	credit   int       // bytes that were read and not given back yet
+	readBy   time.Duration
+	writeBy  time.Duration
+	late     time.Duration // when writeBy passed
+	trailers []hpack.HeaderField
+
 	r      *http.Request
 	cancel context.CancelFunc
 	serve  http.HandlerFunc // nil: the connection's handler
-
-	// Guarded by conn.mu.
-	wake       sync.Cond // something changed that a writer of the stream waits for
-	gone       error     // why it is no more: nothing is sent any more
-	remoteDone bool      // the client has sent everything
-	localDone  bool      // so have we
-	window     int       // bytes that we may send
-	recv       int       // bytes that the client may send
-	credit     int       // bytes that were read and not given back yet
-	readBy     time.Duration
-	writeBy    time.Duration
-	late       time.Duration // when writeBy passed
-	trailers   []hpack.HeaderField
-	inRooms    bool
-	inWindows  bool
 
 	// The reader's own.
 	declared int64 // the length of the body; -1: not told
 	got      int64
 
 	body body
-	w    response
 }
 
 var (
