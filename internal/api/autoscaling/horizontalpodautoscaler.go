@@ -10,7 +10,7 @@ import (
 // HorizontalPodAutoscaler is all there is about HorizontalPodAutoscaler objects on the server.
 var HorizontalPodAutoscaler = api.Kind[autoscalingv2.HorizontalPodAutoscaler]{
 	Version: autoscalingv2.SchemeGroupVersion, Resource: "horizontalpodautoscalers", Short: []string{"hpa"}, Categories: []string{"all"}, Namespaced: true,
-	Versions: api.Versions{autoscalerV1},
+	Versions: api.Versions{autoscalerV1, autoscalerV2beta2, autoscalerV2beta1},
 	List:     &autoscalingv2.HorizontalPodAutoscalerList{},
 	Status: api.StatusOf(func(o *autoscalingv2.HorizontalPodAutoscaler) *autoscalingv2.HorizontalPodAutoscalerStatus {
 		return &o.Status
