@@ -4,14 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"strings"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 	libmanagedfields "k8s.io/apimachinery/pkg/util/managedfields"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/yaml"
@@ -36,7 +35,7 @@ func (s *Server) apply(ctx context.Context, t target, data []byte, force bool, f
 	if err != nil {
 		return nil, false, err
 	}
-	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: t.sub}
+	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: t.sub, Knows: func(v string) bool { return hasVersion(t.res, v) }}
 	for range attempts {
 		if s.cache(t.res).get(t.key()) != nil || t.sub != "" {
 			e, err := s.update(ctx, t, "", func(old api.Object) (api.Object, error) {
@@ -89,7 +88,7 @@ func applyError(err error) error {
 		return err
 	}
 	// compat: a configuration that does not fit the schema is a server error without a reason.
-	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: err.Error()}}
+	return wrong(err)
 }
 
 // kindFor tells the field manager about a kind and what its subresource may not set.
@@ -216,4 +215,6 @@ func (s *Server) applyScale(ctx context.Context, t target, config *unstructured.
 }
 
 // isApply tells apply patches from the others.
-func isApply(media string) bool { return strings.HasPrefix(media, "application/apply-patch+") }
+func isApply(media string) bool {
+	return media == string(types.ApplyYAMLPatchType) || media == string(types.ApplyCBORPatchType)
+}

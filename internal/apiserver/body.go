@@ -125,13 +125,14 @@ func decodeBody(media string, b []byte, gvk schema.GroupVersionKind, into any, f
 	if media == mediaProtobuf {
 		return decodeProtobuf(b, gvk, into)
 	}
+	sent := b
 	b, strict, err := jsonBody(media, b, gvk)
 	if err != nil {
 		return err
 	}
 	have, err := kindOf(b)
 	if err != nil {
-		return unrecognized(gvk, err, b)
+		return unrecognized(gvk, err, sent)
 	}
 	if err := checkKind(have, gvk); err != nil {
 		return err
@@ -164,7 +165,7 @@ func jsonBody(media string, b []byte, gvk schema.GroupVersionKind) (j []byte, st
 		// Duplicate keys are what the strict reading adds; what else is wrong is wrong without it too.
 		lax, laxErr := yaml.YAMLToJSON(b)
 		if laxErr != nil {
-			return nil, nil, unrecognized(gvk, fmt.Errorf("error converting YAML to JSON: %w", laxErr), b)
+			return nil, nil, unrecognized(gvk, laxErr, b)
 		}
 		return lax, []error{err}, nil
 	}
@@ -215,7 +216,7 @@ func yamlWarnings(text string) []string {
 func decodeProtobuf(b []byte, gvk schema.GroupVersionKind, into any) error {
 	have, raw, err := open(b)
 	if err != nil {
-		return unrecognized(gvk, err, nil)
+		return unrecognized(gvk, err, b)
 	}
 	if err := checkKind(have, gvk); err != nil {
 		return err
@@ -262,10 +263,10 @@ func checkKindOf(have, want schema.GroupVersionKind, known func(schema.GroupVers
 	if !known(have) {
 		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: no kind %q is registered for version %q in scheme \"pkg/runtime/scheme.go:111\"", have.Kind, have.Version, want.Kind, have.Kind, have.GroupVersion()))
 	}
-	if have.GroupVersion() != want.GroupVersion() {
+	if have.Kind == want.Kind {
 		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", have.GroupVersion(), want.GroupVersion()))
 	}
-	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: the kind in the data does not match the resource", have.Kind, have.Version, want.Kind))
+	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown conversion", have.Kind, have.Version, want.Kind, have.Version, have.Kind, groupName(want.Group), want.Kind))
 }
 
 func cannotBeHandled(gvk schema.GroupVersionKind, err error) error {
@@ -340,8 +341,12 @@ func decodeDeleteOptions(r *http.Request) (metav1.DeleteOptions, error) {
 			if err != nil {
 				return o, cannotBeHandled(gvk, err)
 			}
-			if k, err := kindOf(b); err == nil && k.Kind != "" && k.Kind != "DeleteOptions" {
-				return o, apierrors.NewBadRequest(fmt.Sprintf("decoded object cannot be converted to DeleteOptions: it is a %s", k.Kind))
+			k, err := kindOf(b)
+			if err != nil {
+				return o, apierrors.NewBadRequest(err.Error())
+			}
+			if k.Kind != "" && k.Kind != "DeleteOptions" {
+				return o, apierrors.NewBadRequest(fmt.Sprintf("no kind %q is registered for version %q in scheme %q", k.Kind, k.GroupVersion(), "pkg/api/legacyscheme/scheme.go:30"))
 			}
 			if err := kjson.UnmarshalCaseSensitivePreserveInts(b, &o); err != nil {
 				return o, unrecognized(gvk, err, b)
@@ -373,7 +378,7 @@ func unmarshalStrict(b []byte, u *unstructured.Unstructured) (strict []error, er
 // known tells whether any group version has a kind of that name.
 func known(gvk schema.GroupVersionKind) bool {
 	switch gvk.Kind {
-	case "Status", "DeleteOptions", "ListOptions", "WatchEvent":
+	case "Status", "DeleteOptions", "ListOptions", "WatchEvent", "List":
 		return true
 	}
 	return all.ByGVK(gvk) != nil || all.ByGVK(gvk.GroupVersion().WithKind(strings.TrimSuffix(gvk.Kind, "List"))) != nil

@@ -52,7 +52,7 @@ func envelope(gvk schema.GroupVersionKind, m protoMessage) (whole, raw []byte, e
 	return b, b[at : at+size : at+size], nil
 }
 
-var errEnvelope = errors.New("not a Kubernetes protobuf message")
+var errEnvelope = errors.New("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
 
 // open finds the kind and the raw message in an envelope; raw points into b.
 func open(b []byte) (gvk schema.GroupVersionKind, raw []byte, err error) {

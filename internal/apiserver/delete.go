@@ -10,6 +10,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/apiextensions"
@@ -27,11 +28,10 @@ func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (
 		}
 		if p := o.Preconditions; p != nil {
 			if p.UID != nil && *p.UID != cur.object().GetUID() {
-				return nil, false, uidConflict(&t, *p.UID, cur.object().GetUID())
+				return nil, false, t.preconditionConflict("the UID in the precondition (%s) does not match the UID in record (%s). The object might have been deleted and then recreated", *p.UID, cur.object().GetUID())
 			}
 			if p.ResourceVersion != nil && *p.ResourceVersion != cur.object().GetResourceVersion() {
-				return nil, false, apierrors.NewConflict(t.groupResource(), t.name,
-					fmt.Errorf("Precondition failed: ResourceVersion in precondition: %v, ResourceVersion in object meta: %v", *p.ResourceVersion, cur.object().GetResourceVersion()))
+				return nil, false, t.preconditionConflict("the ResourceVersion in the precondition (%s) does not match the ResourceVersion in record (%s). The object might have been modified", *p.ResourceVersion, cur.object().GetResourceVersion())
 			}
 		}
 		attrs := admission.Attributes{Operation: admission.Delete, Resource: t.res, Namespace: t.ns, Name: t.name, User: t.user, Old: cur.object(), DryRun: t.dryRun, Warn: t.warn}
@@ -64,6 +64,12 @@ func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (
 		return e, gone, err
 	}
 	return nil, false, s.tooBusy(t)
+}
+
+// preconditionConflict is why something is not deleted. compat: it is called by its kind.
+func (t *target) preconditionConflict(format string, want, have any) error {
+	gvk := t.gvk()
+	return apierrors.NewConflict(schema.GroupResource{Group: gvk.Group, Resource: gvk.Kind}, t.name, fmt.Errorf(format, want, have))
 }
 
 // beginDeletion returns the object as it is while it waits for its end: nil when
@@ -149,6 +155,12 @@ func deletionFinalizers(have []string, o metav1.DeleteOptions, orphans bool) []s
 		out = append(out, metav1.FinalizerDeleteDependents)
 	}
 	return out
+}
+
+// released tells that nothing keeps an object that is being deleted: it has no finalizers, and its time is over.
+func released(o api.Object) bool {
+	grace := o.GetDeletionGracePeriodSeconds()
+	return o.GetDeletionTimestamp() != nil && grace != nil && *grace == 0 && len(o.GetFinalizers()) == 0 && !stillHeld(o)
 }
 
 // stillHeld tells that something besides metadata.finalizers keeps an object:

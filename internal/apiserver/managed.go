@@ -8,6 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/apiserver/managedfields"
@@ -48,7 +49,8 @@ func (s *Server) track(t *target, next, old api.Object) {
 		next.SetManagedFields(old.GetManagedFields())
 		return
 	}
-	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: sub, Time: s.now(), Ignored: ignored(t.res, sub)}
+	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: sub, Time: s.now(), Ignored: ignored(t.res, sub),
+		Knows: func(v string) bool { return hasVersion(t.res, v) }}
 	if u, ok := next.(*unstructured.Unstructured); ok {
 		s.trackCustom(t.res, u, old, w)
 		return
@@ -58,6 +60,18 @@ func (s *Server) track(t *target, next, old api.Object) {
 		return
 	}
 	managedfields.Update(next, old, w)
+}
+
+// hasVersion tells whether a kind is served in a version, given as group/version.
+func hasVersion(r *api.Resource, apiVersion string) bool {
+	gv, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil {
+		return false
+	}
+	if r.Custom != nil {
+		return gv.Group == r.GVK.Group && r.Custom.Versions[gv.Version] != nil
+	}
+	return gv == r.GVK.GroupVersion() || slices.ContainsFunc(r.Versions, func(v *api.Version) bool { return v.GVK.GroupVersion() == gv })
 }
 
 // carryManaged keeps the account where a subresource is written; only apply brings its own.

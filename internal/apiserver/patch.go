@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strings"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -23,8 +24,8 @@ import (
 
 // patch changes an object by a JSON, merge or strategic merge patch.
 func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data []byte, fv fieldValidation) (*entry, error) {
-	if pt == types.StrategicMergePatchType && t.res.Custom != nil {
-		return nil, unsupportedPatchOf(customPatches)
+	if s.cache(t.res).get(t.key()) == nil {
+		return nil, t.notFound() // whatever the patch is
 	}
 	apply, err := patcher(pt, data, t.gvk(), t.newObject())
 	if err != nil {
@@ -151,7 +152,7 @@ func patcher(pt types.PatchType, data []byte, gvk schema.GroupVersionKind, like 
 	case types.JSONPatchType:
 		p, err := jsonpatch.DecodePatch(data)
 		if err != nil {
-			return nil, apierrors.NewBadRequest("error decoding patch: " + err.Error())
+			return nil, apierrors.NewBadRequest("error decoding patch: " + strings.ReplaceAll(err.Error(), "jsonpatch.Patch", "[]handlers.jsonPatchOp"))
 		}
 		if len(p) > maxPatchOperations {
 			return nil, apierrors.NewRequestEntityTooLargeError(fmt.Sprintf("The allowed maximum operations in a JSON patch is %d, got %d", maxPatchOperations, len(p)))
@@ -194,11 +195,15 @@ func patcher(pt types.PatchType, data []byte, gvk schema.GroupVersionKind, like 
 				return out, nil
 			case slices.Contains(unprocessable, err):
 				return nil, apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "", schema.GroupResource{}, "", err.Error(), 0, false)
+			case slices.Contains(malformed, err):
+				return nil, apierrors.NewBadRequest(err.Error())
+			case apierrors.IsBadRequest(err):
+				return nil, err
 			}
-			return nil, apierrors.NewBadRequest(err.Error())
+			return nil, wrong(err)
 		}, nil
 	}
-	return nil, unsupportedPatch(string(pt))
+	return nil, apierrors.NewBadRequest(fmt.Sprintf("%q is no patch type", pt))
 }
 
 // strategicMerge is the library's, which panics where a patch has lists or maps for
@@ -208,7 +213,7 @@ func strategicMerge(doc, data []byte, like any) (out []byte, err error) {
 		switch p := recover().(type) {
 		case nil:
 		case runtime.Error:
-			err = fmt.Errorf("the patch does not fit the object: %w", p)
+			err = apierrors.NewBadRequest("the patch does not fit the object: " + p.Error())
 		default:
 			panic(p)
 		}
@@ -216,17 +221,23 @@ func strategicMerge(doc, data []byte, like any) (out []byte, err error) {
 	return strategicpatch.StrategicMergePatch(doc, data, like)
 }
 
-// unprocessable are patches in good form that cannot be carried out.
-var unprocessable = []error{mergepatch.ErrNoListOfLists, mergepatch.ErrPatchContentNotMatchRetainKeys, mergepatch.ErrBadPatchFormatForSetElementOrderList}
-
-func unsupportedPatch(have string) error {
-	return unsupportedPatchOf(fmt.Sprintf("%s, %s, %s, %s", types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType, types.ApplyYAMLPatchType))
-}
+// What is wrong with a strategic merge patch is the client's fault if it is one of these; compat: all else is a server error.
+var (
+	unprocessable = []error{mergepatch.ErrNoListOfLists, mergepatch.ErrPatchContentNotMatchRetainKeys}
+	malformed     = []error{mergepatch.ErrBadJSONDoc, mergepatch.ErrBadPatchFormatForPrimitiveList, mergepatch.ErrBadPatchFormatForRetainKeys,
+		mergepatch.ErrBadPatchFormatForSetElementOrderList, mergepatch.ErrUnsupportedStrategicMergePatchFormat}
+)
 
 // customPatches are the patches that objects without a Go type know.
 const customPatches = "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
 
-func unsupportedPatchOf(accepted string) error {
-	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
-		Message: "the body of the request was in an unknown format - accepted media types include: " + accepted}}
+// unsupportedPatch refuses a body. compat: for kinds with a Go type, with fewer words.
+func unsupportedPatch(r *api.Resource) error {
+	status := metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType}
+	if r.Custom != nil {
+		status.Message = "the body of the request was in an unknown format - accepted media types include: " + customPatches
+	} else {
+		status.Message, status.Details = "415: Unsupported Media Type", &metav1.StatusDetails{}
+	}
+	return &apierrors.StatusError{ErrStatus: status}
 }

@@ -2,7 +2,6 @@ package apiserver
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -46,13 +45,22 @@ func unfit(t target, pt types.PatchType, patch, after []byte, err error) error {
 
 // sameKind refuses a patch that makes an object of another kind. A strategic merge
 // patch may say what it likes: it is read as the kind that it is applied to.
+//
+// compat: of the kind, nothing need be left, but without a version nothing of the object is found.
 func sameKind(t target, pt types.PatchType, patch, after []byte, next api.Object) error {
 	was, now := t.gvk(), next.GetObjectKind().GroupVersionKind()
-	if pt == types.StrategicMergePatchType || now.Kind == was.Kind {
-		return nil
-	}
 	if now.Kind == "" {
-		return unfit(t, pt, patch, after, errors.New("Object 'Kind' is missing"))
+		now.Kind = was.Kind
+	}
+	switch {
+	case pt == types.StrategicMergePatchType, now == was:
+		return nil
+	case now.Version == "":
+		return matchName("", t.name)
+	case !known(now):
+		return unfit(t, pt, patch, after, fmt.Errorf("no kind %q is registered for version %q in scheme %q", now.Kind, now.GroupVersion(), "pkg/api/legacyscheme/scheme.go:30"))
+	case now.Kind == was.Kind:
+		return nil
 	}
 	return unfit(t, pt, patch, after, fmt.Errorf("converting (%s.%s) to (%s.%s): unknown conversion", was.Version, now.Kind, groupName(was.Group), was.Kind))
 }

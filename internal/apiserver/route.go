@@ -300,7 +300,10 @@ func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	pt, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil {
-		return unsupportedPatch(r.Header.Get("Content-Type"))
+		return unsupportedPatch(res)
+	}
+	if !isApply(pt) && pt != string(types.JSONPatchType) && pt != string(types.MergePatchType) && (pt != string(types.StrategicMergePatchType) || res.Custom != nil) {
+		return unsupportedPatch(res)
 	}
 	force, err := boolParam(r.URL.Query(), "force")
 	if err != nil {
@@ -340,18 +343,29 @@ func (s *Server) servePatch(w http.ResponseWriter, r *http.Request, x *exchange,
 
 func deleteQuery(r *http.Request, o *metav1.DeleteOptions) error {
 	q := r.URL.Query()
-	if v := q.Get("gracePeriodSeconds"); v != "" && o.GracePeriodSeconds == nil {
-		n, err := strconv.ParseInt(v, 10, 64)
+	if q.Has("gracePeriodSeconds") {
+		n, err := strconv.ParseInt(q.Get("gracePeriodSeconds"), 10, 64)
 		if err != nil {
 			return apierrors.NewBadRequest(err.Error())
 		}
 		o.GracePeriodSeconds = &n
 	}
-	if v := q.Get("propagationPolicy"); v != "" && o.PropagationPolicy == nil {
-		p := metav1.DeletionPropagation(v)
+	if q.Has("propagationPolicy") {
+		p := metav1.DeletionPropagation(q.Get("propagationPolicy"))
 		o.PropagationPolicy = &p
 	}
-	if v := q.Get("orphanDependents"); v != "" && o.OrphanDependents == nil {
+	if q.Has("uid") || q.Has("resourceVersion") {
+		o.Preconditions = &metav1.Preconditions{}
+	}
+	if q.Has("uid") {
+		uid := types.UID(q.Get("uid"))
+		o.Preconditions.UID = &uid
+	}
+	if q.Has("resourceVersion") {
+		rv := q.Get("resourceVersion")
+		o.Preconditions.ResourceVersion = &rv
+	}
+	if q.Has("orphanDependents") {
 		b, err := boolParam(q, "orphanDependents")
 		if err != nil {
 			return err

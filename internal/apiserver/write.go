@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -281,6 +282,11 @@ func (s *Server) update(ctx context.Context, t target, uid types.UID, change cha
 			return nil, err
 		}
 		rv := next.GetResourceVersion()
+		if rv != "" {
+			if _, err := strconv.ParseUint(rv, 10, 64); err != nil {
+				return nil, wrong(err) // compat: what cannot be a revision is the server's error
+			}
+		}
 		if rv != "" && rv != "0" && rv != cur.object().GetResourceVersion() {
 			return nil, apierrors.NewConflict(t.groupResource(), t.name, errors.New(modifiedMessage))
 		}
@@ -304,8 +310,12 @@ func (s *Server) update(ctx context.Context, t target, uid types.UID, change cha
 const modifiedMessage = "the object has been modified; please apply your changes to the latest version and try again"
 
 func uidConflict(t *target, want, have types.UID) error {
-	return apierrors.NewConflict(t.groupResource(), t.name,
-		fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", want, have))
+	return apierrors.NewConflict(t.groupResource(), t.name, fmt.Errorf("StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %v, UID in object meta: %v", t.key(), want, have))
+}
+
+// wrong is what a request gets for something that Kubernetes has no words of its own for.
+func wrong(err error) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusInternalServerError, Message: err.Error()}}
 }
 
 // replace writes next over cur: what a client may not change is carried over,
@@ -328,7 +338,7 @@ func (s *Server) replace(ctx context.Context, t target, cur *entry, next api.Obj
 	if err := s.admission.Validate(ctx, &attrs); err != nil {
 		return nil, err
 	}
-	if next.GetDeletionTimestamp() != nil && len(next.GetFinalizers()) == 0 && !stillHeld(next) {
+	if released(next) {
 		return s.removed(ctx, t, cur, next)
 	}
 	txn := store.Txn{If: []store.Compare{{Key: cur.key, Mod: cur.rev}}, Lazy: r.Lazy}
@@ -392,8 +402,13 @@ func (s *Server) prepareUpdate(t *target, next, old api.Object) api.Object {
 	next.SetNamespace(old.GetNamespace())
 	next.SetUID(old.GetUID())
 	next.SetCreationTimestamp(old.GetCreationTimestamp())
-	next.SetDeletionTimestamp(old.GetDeletionTimestamp())
-	next.SetDeletionGracePeriodSeconds(old.GetDeletionGracePeriodSeconds())
+	// Nobody takes back that an object is being deleted; validation refuses to say so of one that is not.
+	if ts := old.GetDeletionTimestamp(); ts != nil {
+		next.SetDeletionTimestamp(ts)
+	}
+	if grace := old.GetDeletionGracePeriodSeconds(); grace != nil && next.GetDeletionGracePeriodSeconds() == nil {
+		next.SetDeletionGracePeriodSeconds(grace)
+	}
 	next.SetSelfLink("")
 	next.SetGeneration(old.GetGeneration())
 	dedupOwners(t, next)

@@ -82,7 +82,11 @@ func (a *Appliers) Apply(live runtime.Object, config *unstructured.Unstructured,
 	if err != nil {
 		return nil, err
 	}
-	return ap.fields.Apply(live.DeepCopyObject(), config, w.manager(), force)
+	live = live.DeepCopyObject()
+	if o, ok := live.(Object); ok {
+		o.SetManagedFields(w.known(o.GetManagedFields()))
+	}
+	return ap.fields.Apply(live, config, w.manager(), force)
 }
 
 // converter is what the library asks for: types, versions (there is one), defaults, new objects.

@@ -3,7 +3,6 @@ package managedfields
 import (
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
@@ -11,18 +10,11 @@ import (
 
 // UpdateUnstructured is Update for an object without a Go type; what its fields are is t.
 func UpdateUnstructured(next, old *unstructured.Unstructured, w Write, t typed.ParseableType) error {
-	var entries []metav1.ManagedFieldsEntry
+	var before Object
 	if old != nil {
-		entries = old.GetManagedFields()
+		before = old
 	}
-	if w.Subresource == "" {
-		switch brought := next.GetManagedFields(); {
-		case isReset(brought):
-			entries = nil
-		case len(brought) > 0 && readable(brought):
-			entries = brought
-		}
-	}
+	entries := w.account(next, before)
 	next.SetManagedFields(nil)
 	d, err := compareUnstructured(next, old, w.Ignored, t)
 	if err != nil {

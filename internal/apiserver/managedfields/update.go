@@ -26,6 +26,8 @@ type Write struct {
 	Time        time.Time
 	// Ignored are the top-level fields that this write cannot set.
 	Ignored []string
+	// Knows tells of a version other than APIVersion whether the kind has it; nil: it has all.
+	Knows func(apiVersion string) bool
 }
 
 func (w *Write) isOf(e *metav1.ManagedFieldsEntry) bool {
@@ -43,18 +45,7 @@ func (w *Write) manager() string {
 // changes. What next brings along as managedFields counts unless it is nothing or
 // unreadable; entries of a subresource's request do not count.
 func Update(next, old Object, w Write) {
-	var entries []metav1.ManagedFieldsEntry
-	if old != nil {
-		entries = old.GetManagedFields()
-	}
-	if w.Subresource == "" {
-		switch brought := next.GetManagedFields(); {
-		case isReset(brought):
-			entries = nil
-		case len(brought) > 0 && readable(brought):
-			entries = brought
-		}
-	}
+	entries := w.account(next, old)
 	next.SetManagedFields(nil)
 	r := reflect.ValueOf(next)
 	t := schema.Of(r.Type())
@@ -81,20 +72,63 @@ func isReset(entries []metav1.ManagedFieldsEntry) bool {
 	return len(entries) == 1 && entries[0] == metav1.ManagedFieldsEntry{}
 }
 
-func readable(entries []metav1.ManagedFieldsEntry) bool {
-	for i := range entries {
-		e := &entries[i]
-		if e.FieldsType != "FieldsV1" || e.Operation != metav1.ManagedFieldsOperationApply && e.Operation != metav1.ManagedFieldsOperationUpdate {
-			return false
-		}
-		if e.FieldsV1 == nil {
-			continue
-		}
-		if _, err := decode(e.FieldsV1.Raw); err != nil {
-			return false
+// account is what is known of the owners before this write: what next brings along, unless that
+// is nothing or cannot be read, or else what old has. What is of versions that the kind has not is forgotten.
+func (w *Write) account(next, old Object) []metav1.ManagedFieldsEntry {
+	var entries []metav1.ManagedFieldsEntry
+	if old != nil {
+		entries = old.GetManagedFields()
+	}
+	if w.Subresource == "" {
+		if brought := next.GetManagedFields(); isReset(brought) {
+			entries = nil
+		} else if read, ok := readAccount(brought, entries); ok && len(read) > 0 {
+			sortEntries(read)
+			entries = read
 		}
 	}
-	return true
+	return w.known(entries)
+}
+
+// known are the entries of versions that the kind has.
+func (w *Write) known(entries []metav1.ManagedFieldsEntry) []metav1.ManagedFieldsEntry {
+	if w.Knows == nil {
+		return entries
+	}
+	strange := func(e metav1.ManagedFieldsEntry) bool { return e.APIVersion != w.APIVersion && !w.Knows(e.APIVersion) }
+	if !slices.ContainsFunc(entries, strange) {
+		return entries
+	}
+	return slices.DeleteFunc(slices.Clone(entries), strange)
+}
+
+// readAccount is what a client sent as managedFields, in the form in which it is kept: clients that
+// write JSON their own way change nothing by it. Entries that own nothing are left out.
+func readAccount(brought, had []metav1.ManagedFieldsEntry) (out []metav1.ManagedFieldsEntry, ok bool) {
+	if len(brought) == 0 {
+		return nil, true
+	}
+	out = make([]metav1.ManagedFieldsEntry, 0, len(brought))
+	for i, e := range brought {
+		if e.FieldsType != "FieldsV1" || e.Operation != metav1.ManagedFieldsOperationApply && e.Operation != metav1.ManagedFieldsOperationUpdate {
+			return nil, false
+		}
+		raw := rawOf(&e)
+		if i >= len(had) || had[i].FieldsV1 == nil || !bytes.Equal(raw, had[i].FieldsV1.Raw) {
+			s, err := decode(raw)
+			switch {
+			case err != nil:
+				return nil, false
+			case s.empty():
+				continue
+			}
+			if kept := s.encode(make([]byte, 0, len(raw)), true); !bytes.Equal(kept, raw) {
+				e.FieldsV1 = &metav1.FieldsV1{Raw: kept}
+			}
+		}
+		out = append(out, e)
+	}
+	return out, true
 }
 
 // note takes what changed from its former owners and gives it to the writer.
