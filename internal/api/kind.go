@@ -14,6 +14,7 @@ import (
 	"reflect"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -71,6 +72,8 @@ type Kind[T any] struct {
 
 	// Columns are what kubectl get prints; nil means Name and Age.
 	Columns Columns[T]
+	// RowConditions are what a printed row says about its object as a whole; nil means nothing.
+	RowConditions func(*T) []metav1.TableRowCondition
 	// Fields are the field selectors besides metadata.name and metadata.namespace.
 	Fields map[string]func(*T) string
 	// Indexes are in-memory indexes that readers in this process may look up.
@@ -301,6 +304,9 @@ func (k *Kind[T]) eraseReads(r *Resource, cast func(Object) *T) {
 			col.Cell = metaCell(c.Name)
 		}
 		r.Columns = append(r.Columns, col)
+	}
+	if k.RowConditions != nil {
+		r.RowConditions = func(o Object) []metav1.TableRowCondition { return k.RowConditions(cast(o)) }
 	}
 	for name, f := range k.Fields {
 		r.Fields[name] = func(o Object) string { return f(cast(o)) }

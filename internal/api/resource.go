@@ -56,8 +56,10 @@ type Resource struct {
 	Versions     []*Version
 
 	Columns []ResourceColumn
-	Fields  map[string]func(Object) string
-	Indexes map[string]func(Object) []string
+	// RowConditions are what a printed row says about its object as a whole; nil: nothing.
+	RowConditions func(Object) []metav1.TableRowCondition
+	Fields        map[string]func(Object) string
+	Indexes       map[string]func(Object) []string
 
 	// Custom is what there is to know of a kind that a definition made; nil for built-in kinds.
 	Custom *Custom

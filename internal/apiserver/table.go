@@ -40,6 +40,9 @@ func tableOf(r *api.Resource, entries []*entry, rev string, form accepted, inclu
 		for i, c := range columns {
 			row.Cells[i] = c.Cell(o)
 		}
+		if r.RowConditions != nil {
+			row.Conditions = r.RowConditions(o)
+		}
 		var err error
 		if row.Object.Raw, err = rowObject(e, form, include); err != nil {
 			return nil, err

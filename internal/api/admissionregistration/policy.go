@@ -321,11 +321,11 @@ func paramRefText(r *admissionregistrationv1.ParamRef) string {
 	switch {
 	case r == nil:
 		return "<unset>"
-	case r.Name == "":
-		return "*/" + r.Namespace
+	case r.Selector != nil:
+		// compat: as Go prints it.
+		return r.Selector.String()
+	case r.Namespace == "":
+		return "*/" + r.Name
 	}
-	if r.Namespace != "" {
-		return r.Namespace + "/" + r.Name
-	}
-	return r.Name
+	return r.Namespace + "/" + r.Name
 }

@@ -28,7 +28,8 @@ var CronJob = api.Kind[batchv1.CronJob]{
 		api.NameColumn[batchv1.CronJob](),
 		api.Text("Schedule", "The schedule in Cron format, see https://en.wikipedia.org/wiki/Cron.", func(o *batchv1.CronJob) any { return o.Spec.Schedule }),
 		api.Text("Timezone", "The time zone name for the given schedule, see https://en.wikipedia.org/wiki/List_of_tz_database_time_zones.", func(o *batchv1.CronJob) any { return orNone(o.Spec.TimeZone) }),
-		api.Text("Suspend", "This flag tells the controller to suspend subsequent executions, it does not apply to already started executions.", func(o *batchv1.CronJob) any { return suspendText(o) }),
+		// compat: the head says boolean, the cell is text.
+		{ColumnHead: api.ColumnHead{Name: "Suspend", Type: "boolean", Description: "This flag tells the controller to suspend subsequent executions, it does not apply to already started executions."}, Cell: func(o *batchv1.CronJob) any { return suspendText(o) }},
 		api.Number("Active", "A list of pointers to currently running jobs.", func(o *batchv1.CronJob) any { return int64(len(o.Status.Active)) }),
 		api.Text("Last Schedule", "Information when was the last time the job was successfully scheduled.", func(o *batchv1.CronJob) any { return lastSchedule(o) }),
 		api.AgeColumn[batchv1.CronJob](),

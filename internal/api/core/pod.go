@@ -36,6 +36,7 @@ var Pod = api.Kind[corev1.Pod]{
 	ValidateUpdate: validatePodUpdate,
 	Warn:           warnPod,
 	Columns:        podColumns,
+	RowConditions:  podRowConditions,
 	Graceful:       podGrace,
 	Fields: map[string]func(*corev1.Pod) string{
 		"spec.nodeName":            func(p *corev1.Pod) string { return p.Spec.NodeName },

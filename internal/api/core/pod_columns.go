@@ -190,3 +190,17 @@ func (s *podSummary) containers(p *corev1.Pod) {
 		}
 	}
 }
+
+// podRowConditions mark the rows of pods that have ended.
+func podRowConditions(o *corev1.Pod) []metav1.TableRowCondition {
+	ended := metav1.TableRowCondition{Type: metav1.RowCompleted, Status: metav1.ConditionTrue, Reason: string(o.Status.Phase)}
+	switch o.Status.Phase {
+	case corev1.PodSucceeded:
+		ended.Message = "The pod has completed successfully."
+	case corev1.PodFailed:
+		ended.Message = "The pod failed."
+	default:
+		return nil
+	}
+	return []metav1.TableRowCondition{ended}
+}

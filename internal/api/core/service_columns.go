@@ -20,7 +20,6 @@ func serviceExternalIP(o *corev1.Service) string {
 		return orNone(strings.Join(o.Spec.ExternalIPs, ","))
 	case corev1.ServiceTypeLoadBalancer:
 		var ips []string
-		ips = append(ips, o.Spec.ExternalIPs...)
 		for _, in := range o.Status.LoadBalancer.Ingress {
 			if in.IP != "" {
 				ips = append(ips, in.IP)
@@ -28,6 +27,7 @@ func serviceExternalIP(o *corev1.Service) string {
 				ips = append(ips, in.Hostname)
 			}
 		}
+		ips = append(ips, o.Spec.ExternalIPs...)
 		if len(ips) == 0 {
 			return "<pending>"
 		}

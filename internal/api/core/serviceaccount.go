@@ -20,7 +20,6 @@ var ServiceAccount = api.Kind[corev1.ServiceAccount]{
 	ValidateUpdate: func(next, _ *corev1.ServiceAccount) field.ErrorList { return validateServiceAccount(next) },
 	Columns: api.Columns[corev1.ServiceAccount]{
 		api.NameColumn[corev1.ServiceAccount](),
-		api.Text("Secrets", "Secrets is a list of the secrets in the same namespace that pods running using this ServiceAccount are allowed to use.", func(o *corev1.ServiceAccount) any { return int64(len(o.Secrets)) }),
 		api.AgeColumn[corev1.ServiceAccount](),
 	},
 }

@@ -187,22 +187,22 @@ func warnEndpointSlice(next, _ *discoveryv1.EndpointSlice) []string {
 
 // firstThree shows three of a list and how many there are besides.
 func firstThree(list []string) string {
-	if len(list) == 0 {
+	text := strings.Join(list[:min(3, len(list))], ",")
+	switch {
+	case len(list) > 3:
+		return text + fmt.Sprintf(" + %d more...", len(list)-3)
+	case text == "":
 		return "<unset>"
 	}
-	if len(list) <= 3 {
-		return strings.Join(list, ",")
-	}
-	return strings.Join(list[:3], ",") + fmt.Sprintf(" + %d more...", len(list)-3)
+	return text
 }
 
 func portsText(o *discoveryv1.EndpointSlice) string {
 	list := make([]string, len(o.Ports))
 	for i, p := range o.Ports {
-		list[i] = "*"
-		if p.Port != nil && *p.Port != 0 {
+		if p.Port != nil {
 			list[i] = fmt.Sprint(*p.Port)
-		} else if p.Name != nil && *p.Name != "" {
+		} else if p.Name != nil {
 			list[i] = *p.Name
 		}
 	}

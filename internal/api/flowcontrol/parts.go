@@ -59,16 +59,16 @@ func defaultLevel(o *flowcontrolv1.PriorityLevelConfiguration) {
 	}
 }
 
-func levelNumber(o *flowcontrolv1.PriorityLevelConfiguration, at func(*flowcontrolv1.QueuingConfiguration) int32) string {
+func levelNumber(o *flowcontrolv1.PriorityLevelConfiguration, at func(*flowcontrolv1.QueuingConfiguration) int32) any {
 	if l := o.Spec.Limited; l != nil && l.LimitResponse.Queuing != nil {
-		return fmt.Sprint(at(l.LimitResponse.Queuing))
+		return int64(at(l.LimitResponse.Queuing))
 	}
 	return "<none>"
 }
 
-func shares(o *flowcontrolv1.PriorityLevelConfiguration) string {
+func shares(o *flowcontrolv1.PriorityLevelConfiguration) any {
 	if l := o.Spec.Limited; l != nil && l.NominalConcurrencyShares != nil {
-		return fmt.Sprint(*l.NominalConcurrencyShares)
+		return int64(*l.NominalConcurrencyShares)
 	}
 	return "<none>"
 }

@@ -170,9 +170,6 @@ func ingressClass(o *networkingv1.Ingress) string {
 	if o.Spec.IngressClassName != nil {
 		return *o.Spec.IngressClassName
 	}
-	if v, ok := o.Annotations[classAnnotation]; ok {
-		return v
-	}
 	return "<none>"
 }
 

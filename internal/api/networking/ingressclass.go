@@ -16,7 +16,7 @@ var IngressClass = api.Kind[networkingv1.IngressClass]{
 	Validate:       validateIngressClass,
 	ValidateUpdate: validateIngressClassUpdate,
 	Columns: api.Columns[networkingv1.IngressClass]{
-		api.NameColumn[networkingv1.IngressClass](),
+		{ColumnHead: api.NameColumn[networkingv1.IngressClass]().ColumnHead, Cell: func(o *networkingv1.IngressClass) any { return classText(o) }},
 		api.Text("Controller", "Controller that is responsible for handling this class", func(o *networkingv1.IngressClass) any { return o.Spec.Controller }),
 		api.Text("Parameters", "A reference to a resource with additional parameters", func(o *networkingv1.IngressClass) any { return parametersText(o) }),
 		api.AgeColumn[networkingv1.IngressClass](),

@@ -59,6 +59,13 @@ func validateIngressClassUpdate(next, old *networkingv1.IngressClass) field.Erro
 	return errs
 }
 
+func classText(o *networkingv1.IngressClass) string {
+	if o.Annotations[networkingv1.AnnotationIsDefaultIngressClass] == "true" {
+		return o.Name + " (default)"
+	}
+	return o.Name
+}
+
 func parametersText(o *networkingv1.IngressClass) string {
 	p := o.Spec.Parameters
 	if p == nil {

@@ -139,12 +139,8 @@ func orUnset[T ~string](v *T) string {
 	return string(*v)
 }
 
-func expansion(v *bool) string {
-	if v != nil && *v {
-		return "true"
-	}
-	return "false"
-}
+// expansion is a truth value although the column's head says that it is text.
+func expansion(v *bool) bool { return v != nil && *v }
 
 func validateAttributesClass(o *storagev1.VolumeAttributesClass) field.ErrorList {
 	errs := driverName(o.DriverName, field.NewPath("driverName"))
