@@ -14,9 +14,10 @@ import (
 
 // expressions compiles what one object says.
 type expressions struct {
-	params bool        // the policy has a paramKind
-	policy *cel.Policy // made with the first expression that may name variables
-	before before
+	params    bool        // the policy has a paramKind
+	variables bool        // "variables" is declared
+	policy    *cel.Policy // made with the first expression that may name variables
+	before    before
 }
 
 // before is what the object said before this update; its zero value is that there was none.
@@ -126,11 +127,26 @@ func (x *expressions) inPolicy() *cel.Policy {
 
 // compile checks an expression that may name variables.
 func (x *expressions) compile(text string, scope cel.Scope, want cel.Want, at *field.Path) field.ErrorList {
+	return cel.Errors(at, text, x.program(x.expression(text, scope, want)))
+}
+
+// trimmed is an expression that is compiled without the space around it.
+func (x *expressions) trimmed(text string, scope cel.Scope, want cel.Want) cel.Expression {
+	e := x.expression(text, scope, want)
+	e.Text = strings.TrimSpace(text)
+	return e
+}
+
+func (x *expressions) program(e cel.Expression) error {
 	if x.before.sameRest {
 		return nil
 	}
-	_, err := x.inPolicy().Compile(x.expression(text, scope, want))
-	return cel.Errors(at, text, err)
+	if !x.variables {
+		_, err := cel.Compile(e)
+		return err
+	}
+	_, err := x.inPolicy().Compile(e)
+	return err
 }
 
 var withAuthorizer = cel.Scope{Authorizer: true}
@@ -188,7 +204,8 @@ func (x *expressions) conditions(cs []admissionregistrationv1.MatchCondition, at
 // patch checks the expression of a mutation.
 func (x *expressions) patch(text string, want cel.Want, at *field.Path) field.ErrorList {
 	if at = at.Child("expression"); strings.TrimSpace(text) == "" {
-		return field.ErrorList{field.Required(at, "expression is not specified")}
+		return field.ErrorList{field.Required(at, "")}
 	}
-	return x.compile(text, cel.Scope{Authorizer: true, Patches: true}, want, at)
+	e := x.trimmed(text, cel.Scope{Authorizer: true, Patches: true}, want)
+	return cel.Errors(at, e.Text, x.program(e))
 }

@@ -131,7 +131,8 @@ func validatePolicyName(name string) field.ErrorList {
 
 func validatePolicy(o, old *admissionregistrationv1.ValidatingAdmissionPolicy) field.ErrorList {
 	s := &o.Spec
-	x := expressions{params: s.ParamKind != nil, before: policyBefore(o, old)}
+	// compat: expressions of a policy without variables do not know the word; those of a mutating one always do.
+	x := expressions{params: s.ParamKind != nil, variables: len(s.Variables) > 0, before: policyBefore(o, old)}
 	errs := validateFailure(s.FailurePolicy, specPath)
 	errs = append(errs, validateParamKind(s.ParamKind, specPath.Child("paramKind"))...)
 	errs = append(errs, validateMatch(s.MatchConstraints, specPath.Child("matchConstraints"), true)...)
@@ -184,11 +185,11 @@ func (x *expressions) validation(v *admissionregistrationv1.Validation, at *fiel
 	switch message := strings.TrimSpace(v.Message); {
 	case v.Message == "":
 	case message == "":
-		errs = append(errs, field.Invalid(at.Child("message"), v.Message, "message must be non-empty if specified"))
+		errs = append(errs, field.Invalid(at.Child("message"), v.Message, "must be non-empty if specified"))
 	case strings.ContainsAny(message, "\n\r"):
-		errs = append(errs, field.Invalid(at.Child("message"), v.Message, "message must not contain line breaks"))
+		errs = append(errs, field.Invalid(at.Child("message"), v.Message, "must not contain line breaks"))
 	}
-	if v.Reason != nil && *v.Reason != metav1.StatusReasonUnauthorized && !slices.Contains(reasons, *v.Reason) {
+	if v.Reason != nil && !slices.Contains(reasons, *v.Reason) {
 		errs = append(errs, field.NotSupported(at.Child("reason"), *v.Reason, reasons))
 	}
 	return errs
@@ -209,7 +210,8 @@ func (x *expressions) annotation(policy string, a *admissionregistrationv1.Audit
 	case n > maxAuditAnnotationLength:
 		errs = append(errs, field.Required(at, fmt.Sprintf("must not exceed %d bytes in length", maxAuditAnnotationLength)))
 	default:
-		errs = append(errs, x.compile(a.ValueExpression, withAuthorizer, cel.StringOrNull, at)...)
+		err := x.program(x.trimmed(a.ValueExpression, withAuthorizer, cel.StringOrNull))
+		errs = append(errs, cel.Errors(at, a.ValueExpression, err)...)
 	}
 	return errs
 }
@@ -231,7 +233,7 @@ func validatePolicyBinding(o *admissionregistrationv1.ValidatingAdmissionPolicyB
 	s := &o.Spec
 	errs := validatePolicyName(s.PolicyName)
 	errs = append(errs, validateParamRef(s.ParamRef, specPath.Child("paramRef"))...)
-	errs = append(errs, validateMatch(s.MatchResources, specPath.Child("matchResouces"), false)...)
+	errs = append(errs, validateMatch(s.MatchResources, specPath.Child("matchResources"), false)...)
 	at := specPath.Child("validationActions")
 	if len(s.ValidationActions) == 0 {
 		errs = append(errs, field.Required(at, "at least one validation action is required"))
@@ -255,10 +257,11 @@ func validatePolicyBinding(o *admissionregistrationv1.ValidatingAdmissionPolicyB
 
 func validateMutatingPolicy(o, old *admissionregistrationv1.MutatingAdmissionPolicy) field.ErrorList {
 	s := &o.Spec
-	x := expressions{params: s.ParamKind != nil, before: mutatingPolicyBefore(o, old)}
+	x := expressions{params: s.ParamKind != nil, variables: true, before: mutatingPolicyBefore(o, old)}
 	errs := validateFailure(s.FailurePolicy, specPath)
 	errs = append(errs, validateParamKind(s.ParamKind, specPath.Child("paramKind"))...)
 	errs = append(errs, validateMatch(s.MatchConstraints, specPath.Child("matchConstraints"), true)...)
+	errs = append(errs, validateMutable(s.MatchConstraints, specPath.Child("matchConstraints", "resourceRules", "operations"))...)
 	errs = append(errs, x.conditions(s.MatchConditions, specPath.Child("matchConditions"))...)
 	for i := range s.Variables {
 		errs = append(errs, x.variable(&s.Variables[i], specPath.Child("variables").Index(i))...)
@@ -274,6 +277,23 @@ func validateMutatingPolicy(o, old *admissionregistrationv1.MutatingAdmissionPol
 		errs = append(errs, field.Required(specPath.Child("reinvocationPolicy"), ""))
 	} else if !slices.Contains(reinvoke, s.ReinvocationPolicy) {
 		errs = append(errs, field.NotSupported(specPath.Child("reinvocationPolicy"), s.ReinvocationPolicy, reinvoke))
+	}
+	return errs
+}
+
+// validateMutable refuses operations whose objects cannot be changed, of which deletions are one.
+func validateMutable(m *admissionregistrationv1.MatchResources, at *field.Path) field.ErrorList {
+	if m == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	mutable := slices.DeleteFunc(slices.Clone(operations), func(o admissionregistrationv1.OperationType) bool { return o == admissionregistrationv1.Delete })
+	for i := range m.ResourceRules {
+		for _, o := range m.ResourceRules[i].Operations {
+			if !slices.Contains(mutable, o) {
+				errs = append(errs, field.NotSupported(at, o, mutable))
+			}
+		}
 	}
 	return errs
 }
@@ -301,13 +321,13 @@ func (x *expressions) mutation(m *admissionregistrationv1.Mutation, at *field.Pa
 	case "":
 		return field.ErrorList{field.Required(at.Child("patchType"), "")}
 	}
-	return field.ErrorList{field.NotSupported(at.Child("patchType"), m.PatchType, []admissionregistrationv1.PatchType{admissionregistrationv1.PatchTypeJSONPatch, admissionregistrationv1.PatchTypeApplyConfiguration})}
+	return field.ErrorList{field.NotSupported(at.Child("patchType"), m.PatchType, []admissionregistrationv1.PatchType{admissionregistrationv1.PatchTypeApplyConfiguration, admissionregistrationv1.PatchTypeJSONPatch})}
 }
 
 func validateMutatingBinding(o *admissionregistrationv1.MutatingAdmissionPolicyBinding) field.ErrorList {
 	errs := validatePolicyName(o.Spec.PolicyName)
 	errs = append(errs, validateParamRef(o.Spec.ParamRef, specPath.Child("paramRef"))...)
-	return append(errs, validateMatch(o.Spec.MatchResources, specPath.Child("matchResouces"), false)...)
+	return append(errs, validateMatch(o.Spec.MatchResources, specPath.Child("matchResources"), false)...)
 }
 
 func paramKindText(k *admissionregistrationv1.ParamKind) string {

@@ -103,11 +103,12 @@ func validateClient(c *admissionregistrationv1.WebhookClientConfig, at *field.Pa
 	}
 	var errs field.ErrorList
 	s, at := c.Service, at.Child("service")
-	if s.Name == "" {
-		errs = append(errs, field.Required(at.Child("name"), "service name is required"))
-	}
+	// compat: a service without a name is reported as one without a namespace, and the other way round.
 	if s.Namespace == "" {
-		errs = append(errs, field.Required(at.Child("namespace"), "service namespace is required"))
+		errs = append(errs, field.Required(at.Child("name"), ""))
+	}
+	if s.Name == "" {
+		errs = append(errs, field.Required(at.Child("namespace"), ""))
 	}
 	if s.Port != nil && (*s.Port < 1 || *s.Port > 65535) {
 		errs = append(errs, field.Invalid(at.Child("port"), *s.Port, "port is not valid: must be between 1 and 65535, inclusive"))
@@ -126,8 +127,7 @@ func validateClient(c *admissionregistrationv1.WebhookClientConfig, at *field.Pa
 	if !strings.HasPrefix(p, "/") {
 		errs = append(errs, field.Invalid(path, p, "must start with a '/'"))
 	}
-	steps := strings.Split(strings.TrimSuffix(strings.TrimPrefix(p, "/"), "/"), "/")
-	for i, step := range steps {
+	for i, step := range strings.Split(strings.TrimSuffix(p[1:], "/"), "/") {
 		if step == "" {
 			errs = append(errs, field.Invalid(path, p, fmt.Sprintf("segment[%d] may not be empty", i)))
 			continue
@@ -179,7 +179,7 @@ func validateReviewVersions(vs []string, at *field.Path) field.ErrorList {
 		errs = append(errs, meta.Invalids(at.Index(i), v, validation.IsDNS1035Label(v))...)
 		known = known || v == "v1" || v == "v1beta1"
 	}
-	if !known && len(errs) == 0 {
+	if !known {
 		errs = append(errs, field.Invalid(at, vs, "must include at least one of v1, v1beta1"))
 	}
 	return errs

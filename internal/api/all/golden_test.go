@@ -54,13 +54,15 @@ func golden(t *testing.T, dir string, run func(*testing.T, string) string) {
 		for i, block := range strings.Split(string(data), "\n----\n") {
 			given, want, _ := strings.Cut(block, "\n=>\n")
 			given, want = strings.Trim(given, "\n"), strings.Trim(want, "\n")
+			kept := want // unless the block is run
 			t.Run(fmt.Sprintf("%s/%d", strings.TrimSuffix(filepath.Base(file), ".txt"), i), func(t *testing.T) {
 				got := strings.Trim(run(t, given), "\n")
 				if got != want && !*rewrite {
 					t.Errorf("given\n%s\ngot\n%s\nwant\n%s", given, got, want)
 				}
-				out = append(out, given+"\n=>\n"+got)
+				kept = got
 			})
+			out = append(out, given+"\n=>\n"+kept)
 		}
 		if *rewrite {
 			if err := os.WriteFile(file, []byte(strings.Join(out, "\n----\n")+"\n"), 0o644); err != nil {
