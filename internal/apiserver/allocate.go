@@ -345,7 +345,14 @@ func carryService(next, was *corev1.Service) {
 			p.NodePort = 0
 		}
 	}
-	if needsPort(next) && next.Spec.HealthCheckNodePort == 0 {
-		next.Spec.HealthCheckNodePort = was.Spec.HealthCheckNodePort
+	// The port for health checks goes with what it is for.
+	checked := func(s *corev1.Service) bool {
+		return s.Spec.Type == corev1.ServiceTypeLoadBalancer && s.Spec.ExternalTrafficPolicy == corev1.ServiceExternalTrafficPolicyLocal
+	}
+	switch port := was.Spec.HealthCheckNodePort; {
+	case checked(next) && next.Spec.HealthCheckNodePort == 0:
+		next.Spec.HealthCheckNodePort = port
+	case checked(was) && !checked(next) && next.Spec.HealthCheckNodePort == port:
+		next.Spec.HealthCheckNodePort = 0
 	}
 }

@@ -264,9 +264,13 @@ func checkKindOf(have, want schema.GroupVersionKind, known func(schema.GroupVers
 		return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: no kind %q is registered for version %q in scheme \"pkg/runtime/scheme.go:111\"", have.Kind, have.Version, want.Kind, have.Kind, have.GroupVersion()))
 	}
 	if have.Kind == want.Kind {
-		return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", have.GroupVersion(), want.GroupVersion()))
+		return wrongVersion(have, want)
 	}
 	return apierrors.NewBadRequest(fmt.Sprintf("%s in version %q cannot be handled as a %s: converting (%s.%s) to (%s.%s): unknown conversion", have.Kind, have.Version, want.Kind, have.Version, have.Kind, groupName(want.Group), want.Kind))
+}
+
+func wrongVersion(have, want schema.GroupVersionKind) error {
+	return apierrors.NewBadRequest(fmt.Sprintf("the API version in the data (%s) does not match the expected API version (%s)", have.GroupVersion(), want.GroupVersion()))
 }
 
 func cannotBeHandled(gvk schema.GroupVersionKind, err error) error {

@@ -41,6 +41,9 @@ func (s *Server) serveConnect(w http.ResponseWriter, r *http.Request, x *exchang
 		if x.verb != "get" {
 			return notAllowed(x)
 		}
+		if err := checkLogOptions(x.name, r.URL.Query()); err != nil {
+			return err
+		}
 		return s.connectPod(w, r, x, "containerLogs", true)
 	case "pods/exec":
 		return s.connectPod(w, r, x, "exec", true)

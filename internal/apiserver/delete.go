@@ -44,7 +44,12 @@ func (s *Server) remove(ctx context.Context, t target, o metav1.DeleteOptions) (
 		next := s.beginDeletion(t, cur.object(), o)
 		switch {
 		case next == nil:
-			e, err = s.removed(ctx, t, cur, nil)
+			var last api.Object
+			if t.res.Graceful != nil {
+				// compat: what could have waited is told as if it had.
+				last = s.terminating(cur.object(), cur.object().GetFinalizers(), 0)
+			}
+			e, err = s.removed(ctx, t, cur, last)
 			gone = true
 		case next == cur.object():
 			return cur, false, nil
@@ -75,7 +80,10 @@ func (t *target) preconditionConflict(format string, want, have any) error {
 // beginDeletion returns the object as it is while it waits for its end: nil when
 // it goes at once, the object itself when nothing changes.
 func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions) api.Object {
-	finalizers := deletionFinalizers(old.GetFinalizers(), o, t.orphans())
+	finalizers := old.GetFinalizers()
+	if t.res.GVK.Kind != "Event" { // which nothing depends on
+		finalizers = deletionFinalizers(finalizers, o, t.orphans())
+	}
 	if _, ok := old.(*apiextensionsv1.CustomResourceDefinition); ok && old.GetDeletionTimestamp() == nil && !slices.Contains(finalizers, apiextensionsv1.CustomResourceCleanupFinalizer) {
 		finalizers = append(slices.Clip(finalizers), apiextensionsv1.CustomResourceCleanupFinalizer)
 	}
@@ -91,8 +99,14 @@ func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions)
 		if g := old.GetDeletionGracePeriodSeconds(); g != nil {
 			had = *g
 		}
-		if t.res.Graceful == nil || o.GracePeriodSeconds == nil && grace >= had {
+		// Whatever the object has come to, only the client shortens the time that it was given.
+		switch {
+		case t.res.Graceful == nil || o.GracePeriodSeconds == nil:
 			grace = had
+		case *o.GracePeriodSeconds < 0:
+			grace = 1
+		default:
+			grace = *o.GracePeriodSeconds
 		}
 		if grace >= had && slices.Equal(finalizers, old.GetFinalizers()) {
 			if had == 0 && len(finalizers) == 0 && !stillHeld(old) {
@@ -107,6 +121,11 @@ func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions)
 	if grace == 0 && len(finalizers) == 0 && !stillHeld(old) {
 		return nil
 	}
+	return s.terminating(old, finalizers, grace)
+}
+
+// terminating is the object as it is from the beginning of its deletion.
+func (s *Server) terminating(old api.Object, finalizers []string, grace int64) api.Object {
 	next := old.DeepCopyObject().(api.Object)
 	next.SetFinalizers(finalizers)
 	at := metav1.NewTime(s.now().Add(secondsOf(grace)))
@@ -120,6 +139,7 @@ func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions)
 	}
 	switch o := next.(type) {
 	case *corev1.Namespace:
+		o.DeletionGracePeriodSeconds = nil // compat: it is not time that a namespace waits for
 		o.Status.Phase = corev1.NamespaceTerminating
 	case *apiextensionsv1.CustomResourceDefinition:
 		if old.GetDeletionTimestamp() == nil {
@@ -159,8 +179,14 @@ func deletionFinalizers(have []string, o metav1.DeleteOptions, orphans bool) []s
 
 // released tells that nothing keeps an object that is being deleted: it has no finalizers, and its time is over.
 func released(o api.Object) bool {
+	if o.GetDeletionTimestamp() == nil || len(o.GetFinalizers()) > 0 {
+		return false
+	}
+	if _, ok := o.(*corev1.Namespace); ok {
+		return !stillHeld(o)
+	}
 	grace := o.GetDeletionGracePeriodSeconds()
-	return o.GetDeletionTimestamp() != nil && grace != nil && *grace == 0 && len(o.GetFinalizers()) == 0 && !stillHeld(o)
+	return grace != nil && *grace == 0
 }
 
 // stillHeld tells that something besides metadata.finalizers keeps an object:

@@ -155,13 +155,16 @@ func object(e *entry, err error) (api.Object, error) {
 // bind assigns a pod to a node.
 func (s *Server) bind(ctx context.Context, t target, b *corev1.Binding) (*entry, error) {
 	if b.Target.Kind != "" && b.Target.Kind != "Node" {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("target.kind: Unsupported value: %q: supported values: \"Node\"", b.Target.Kind))
+		return nil, wrong(fmt.Errorf("target.kind: Unsupported value: %q: supported values: \"Node\", \"<empty>\"", b.Target.Kind))
 	}
 	if b.Target.Name == "" {
-		return nil, apierrors.NewBadRequest("target.name: Required value")
+		return nil, wrong(errors.New("target.name: Required value"))
 	}
 	return s.update(ctx, t, b.UID, func(old api.Object) (api.Object, error) {
 		was := old.(*corev1.Pod)
+		if b.ResourceVersion != "" && b.ResourceVersion != was.ResourceVersion {
+			return nil, notThatOne(&t, "ResourceVersion", b.ResourceVersion, was.ResourceVersion)
+		}
 		refuse := func(f string, a ...any) error {
 			return apierrors.NewConflict(corev1.Resource("pods/binding"), t.name, fmt.Errorf(f, a...))
 		}

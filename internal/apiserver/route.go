@@ -251,7 +251,7 @@ func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, x *exchange
 		s.writeEntry(w, r, x, http.StatusCreated, e)
 		return nil
 	}
-	if rv := o.GetResourceVersion(); (rv == "" || rv == "0") && res.RequireVersion {
+	if rv := o.GetResourceVersion(); (rv == "" || rv == "0") && res.RequireVersion && s.cache(res).get(t.key()) != nil {
 		return apierrors.NewInvalid(res.GVK.GroupKind(), t.name, field.ErrorList{
 			field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")})
 	}
@@ -495,6 +495,9 @@ func (s *Server) serveBinding(w http.ResponseWriter, r *http.Request, x *exchang
 	var b corev1.Binding
 	if err := s.readObject(r, x, corev1.SchemeGroupVersion.WithKind("Binding"), &b, fv); err != nil {
 		return err
+	}
+	if b.Namespace != "" && b.Namespace != x.ns {
+		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 	}
 	if b.Name != x.name {
 		return apierrors.NewBadRequest("name in URL does not match name in Binding object")

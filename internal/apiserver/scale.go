@@ -2,6 +2,7 @@ package apiserver
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
@@ -107,6 +108,9 @@ func (s *scaleObject) patch(t *target, apply func([]byte) ([]byte, error), repea
 		next = form.New()
 	}
 	strict, err := kjson.UnmarshalStrict(after, next)
+	if have, want := next.GetObjectKind().GroupVersionKind(), s.GroupVersionKind(); err == nil && form == nil && have != want && !(have.Kind == "" && have.GroupVersion() == want.GroupVersion()) {
+		err = fmt.Errorf("no kind %q is registered for version %q in scheme %q", have.Kind, have.GroupVersion(), "pkg/api/legacyscheme/scheme.go:30")
+	}
 	if err == nil {
 		err = strictly(append(repeated[:len(repeated):len(repeated)], strict...), fv, t.warn)
 	}
@@ -149,6 +153,9 @@ func (s *Server) updateScale(ctx context.Context, t target, uid types.UID, chang
 		}
 		if err := matchName(sc.Name, old.GetName()); err != nil {
 			return nil, err
+		}
+		if sc.UID != "" && sc.UID != old.GetUID() {
+			return nil, uidConflict(&sub, sc.UID, old.GetUID())
 		}
 		if sc.Spec.Replicas < 0 {
 			return nil, apierrors.NewInvalid(scaleKind.GroupKind(), t.name, field.ErrorList{

@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -43,8 +44,24 @@ func (s *Server) stillBound(ctx context.Context, c *auth.Claims) error {
 	if string(sa.UID) != k.ServiceAccount.UID {
 		return errors.New("the service account was replaced by another of the same name")
 	}
+	if k.Secret != nil {
+		secret, err := client.Get[*corev1.Secret](ctx, l, k.Namespace, k.Secret.Name)
+		if err != nil {
+			return err
+		}
+		if string(secret.UID) != k.Secret.UID {
+			return errors.New("the secret was replaced by another of the same name")
+		}
+	}
 	if k.Pod == nil {
-		return nil
+		if k.Node == nil {
+			return nil
+		}
+		node, err := client.Get[*corev1.Node](ctx, l, "", k.Node.Name)
+		if err == nil && string(node.UID) != k.Node.UID {
+			err = errors.New("the node was replaced by another of the same name")
+		}
+		return err
 	}
 	pod, err := client.Get[*corev1.Pod](ctx, l, k.Namespace, k.Pod.Name)
 	if err != nil {
@@ -94,18 +111,37 @@ func (s *Server) TokenRequest(ctx context.Context, ns, name string, req *authent
 	return nil
 }
 
+// bindToken ties a token to an object: it ends with it. A token of a pod tells its node as well.
 func (s *Server) bindToken(ctx context.Context, ns string, ref *authenticationv1.BoundObjectReference, c *auth.Claims) error {
+	if ref.Name == "" {
+		return apierrors.NewBadRequest("Name parameter required.")
+	}
 	var o api.Object
 	var err error
 	l := s.Client(auth.System)
 	bound := &auth.BoundObject{Name: ref.Name}
 	switch {
 	case ref.Kind == "Pod" && ref.APIVersion == "v1":
-		o, err = client.Get[*corev1.Pod](ctx, l, ns, ref.Name)
-		c.Kubernetes.Pod = bound
+		var pod *corev1.Pod
+		if pod, err = client.Get[*corev1.Pod](ctx, l, ns, ref.Name); err != nil {
+			return err
+		}
+		if name := c.Kubernetes.ServiceAccount.Name; pod.Spec.ServiceAccountName != name {
+			return apierrors.NewBadRequest(fmt.Sprintf("cannot bind token for serviceaccount %q to pod running with different serviceaccount name.", name))
+		}
+		o, c.Kubernetes.Pod = pod, bound
+		if n := pod.Spec.NodeName; n != "" {
+			c.Kubernetes.Node = &auth.BoundObject{Name: n}
+			if node, err := client.Get[*corev1.Node](ctx, l, "", n); err == nil {
+				c.Kubernetes.Node.UID = string(node.UID)
+			}
+		}
 	case ref.Kind == "Secret" && ref.APIVersion == "v1":
 		o, err = client.Get[*corev1.Secret](ctx, l, ns, ref.Name)
 		c.Kubernetes.Secret = bound
+	case ref.Kind == "Node" && ref.APIVersion == "v1":
+		o, err = client.Get[*corev1.Node](ctx, l, "", ref.Name)
+		c.Kubernetes.Node = bound
 	default:
 		return apierrors.NewBadRequest(fmt.Sprintf("cannot bind token for serviceaccount %q to type %s", c.Kubernetes.ServiceAccount.Name, schema.FromAPIVersionAndKind(ref.APIVersion, ref.Kind)))
 	}
@@ -113,7 +149,7 @@ func (s *Server) bindToken(ctx context.Context, ns string, ref *authenticationv1
 		return err
 	}
 	if ref.UID != "" && ref.UID != o.GetUID() {
-		return apierrors.NewConflict(schema.GroupResource{Resource: "tokenrequests"}, c.Kubernetes.ServiceAccount.Name, fmt.Errorf("the UID in the bound object reference (%s) does not match the UID in record. The object might have been deleted and then recreated", ref.UID))
+		return apierrors.NewConflict(schema.GroupResource{Resource: ref.Kind}, ref.Name, fmt.Errorf("the UID in the bound object reference (%s) does not match the UID in record. The object might have been deleted and then recreated", ref.UID))
 	}
 	bound.UID = string(o.GetUID())
 	return nil
@@ -157,7 +193,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, x *exchange,
 		return err
 	}
 	req.SetGroupVersionKind(gvk)
-	req.Name, req.Namespace = x.name, x.ns
+	req.Name, req.Namespace, req.UID = x.name, x.ns, uuid.NewUUID()
 	req.CreationTimestamp = metav1.Time{Time: s.now()}
 	s.writeObject(w, r, x, http.StatusCreated, &req)
 	return nil

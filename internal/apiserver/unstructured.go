@@ -1,6 +1,7 @@
 package apiserver
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -10,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/kube-openapi/pkg/schemaconv"
 	"k8s.io/kube-openapi/pkg/validation/spec"
 	smd "sigs.k8s.io/structured-merge-diff/v6/schema"
@@ -35,11 +37,19 @@ func decodeCustom(r *api.Resource, media string, b []byte, into *unstructured.Un
 		return err
 	}
 	have, err := kindOf(j)
-	if err != nil {
-		return unrecognized(r.GVK, err, j)
+	if err == nil && have.Kind == "" {
+		err = fmt.Errorf("Object 'Kind' is missing in '%s'", b)
 	}
-	if err := checkCustomKind(have, r.GVK); err != nil {
-		return err
+	if err != nil {
+		return unrecognized(r.GVK, err, b)
+	}
+	if have.GroupVersion() != r.GVK.GroupVersion() {
+		return wrongVersion(have, r.GVK)
+	}
+	if have.Kind != r.GVK.Kind {
+		var of metav1.PartialObjectMetadata
+		json.Unmarshal(j, &of) // what has no name is called by none
+		return apierrors.NewInvalid(have.GroupKind(), of.Name, field.ErrorList{field.Invalid(field.NewPath("kind"), have.Kind, "must be "+r.GVK.Kind)})
 	}
 	if strict, err = readCustom(r, j, into, strict); err != nil {
 		return err

@@ -34,6 +34,9 @@ func (s *Server) serveVirtual(w http.ResponseWriter, r *http.Request, x *exchang
 		return err
 	}
 	if b, ok := o.(*corev1.Binding); ok {
+		if b.Name == "" {
+			return apierrors.NewBadRequest("Name parameter required.")
+		}
 		t.res, t.sub, t.name = all.For[*corev1.Pod](), "binding", b.Name
 		if _, err := s.bind(r.Context(), t, b); err != nil {
 			return err

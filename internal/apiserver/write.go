@@ -120,6 +120,10 @@ func (s *Server) prepareCreate(t *target, o api.Object) error {
 		o.SetGeneration(1)
 	}
 	dedupOwners(t, o)
+	if r.Default != nil {
+		r.Default(o)
+	}
+	s.track(t, o, nil) // what the server sets from here on is nobody's
 	r.Prepare(o)
 	return nil
 }
@@ -128,10 +132,6 @@ func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entr
 	r := t.res
 	t.name = o.GetName()
 	attrs := admission.Attributes{Operation: admission.Create, Resource: r, Namespace: t.ns, Name: t.name, User: t.user, Object: o, DryRun: t.dryRun, Warn: t.warn}
-	if r.Default != nil {
-		r.Default(o)
-	}
-	s.track(&t, o, nil)
 	for range attempts {
 		pins, err := s.admit(ctx, &attrs)
 		if err != nil {
@@ -310,7 +310,18 @@ func (s *Server) update(ctx context.Context, t target, uid types.UID, change cha
 const modifiedMessage = "the object has been modified; please apply your changes to the latest version and try again"
 
 func uidConflict(t *target, want, have types.UID) error {
-	return apierrors.NewConflict(t.groupResource(), t.name, fmt.Errorf("StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: %v, UID in object meta: %v", t.key(), want, have))
+	if t.via == "scale" {
+		gr := t.groupResource()
+		gr.Resource += "/scale"
+		return apierrors.NewConflict(gr, t.name, fmt.Errorf("Precondition failed: UID in precondition: %v, UID in object meta: %v", want, have))
+	}
+	return notThatOne(t, "UID", want, have)
+}
+
+// notThatOne is the conflict of a write that is about another state of the object. compat: in the words of a store.
+func notThatOne(t *target, what string, want, have any) error {
+	return apierrors.NewConflict(t.groupResource(), t.name, fmt.Errorf("StorageError: invalid object, Code: 4, Key: %s, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: %[2]s in precondition: %[3]v, %[2]s in object meta: %[4]v",
+		t.key(), what, want, have))
 }
 
 // wrong is what a request gets for something that Kubernetes has no words of its own for.
@@ -424,7 +435,7 @@ func (s *Server) prepareUpdate(t *target, next, old api.Object) api.Object {
 	if r.Default != nil {
 		r.Default(next)
 	}
-	if r.SpecChanged != nil && r.SpecChanged(next, old) {
+	if r.SpecChanged != nil && t.sub != "binding" && r.SpecChanged(next, old) {
 		next.SetGeneration(old.GetGeneration() + 1)
 	}
 	return next

@@ -88,6 +88,8 @@ func validateConditions(next, old *certificatesv1.CertificateSigningRequest, app
 			errs = append(errs, field.Required(idx.Child("status"), ""))
 		} else if decision && c.Status != corev1.ConditionTrue {
 			errs = append(errs, field.NotSupported(idx.Child("status"), c.Status, []corev1.ConditionStatus{corev1.ConditionTrue}))
+		} else if c.Status != corev1.ConditionTrue && c.Status != corev1.ConditionFalse && c.Status != corev1.ConditionUnknown {
+			errs = append(errs, field.NotSupported(idx.Child("status"), c.Status, []corev1.ConditionStatus{corev1.ConditionFalse, corev1.ConditionTrue, corev1.ConditionUnknown}))
 		}
 	}
 	if seen[certificatesv1.CertificateApproved] && seen[certificatesv1.CertificateDenied] {

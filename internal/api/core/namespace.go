@@ -15,7 +15,7 @@ var Namespace = api.Kind[corev1.Namespace]{
 	Verbs:  []string{"create", "delete", "get", "list", "patch", "update", "watch"},
 	Name:   api.NameIsDNSLabel,
 	Subresources: []api.Subresource{
-		{Name: "finalize", Kind: coreKind("Namespace"), Verbs: []string{"update"}},
+		{Name: "finalize", Kind: coreKind("Namespace"), Verbs: []string{"update"}, Validate: func(next, _ api.Object) field.ErrorList { return validateNamespace(next.(*corev1.Namespace)) }},
 	},
 	Default: defaultNamespace,
 	Prepare: prepareNamespace,
@@ -30,7 +30,6 @@ var Namespace = api.Kind[corev1.Namespace]{
 		api.AgeColumn[corev1.Namespace](),
 	},
 	Fields: map[string]func(*corev1.Namespace) string{
-		"name":         func(o *corev1.Namespace) string { return o.Name },
 		"status.phase": func(o *corev1.Namespace) string { return string(o.Status.Phase) },
 	},
 }
