@@ -123,10 +123,10 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 	if err != nil {
 		lax, laxErr := yaml.YAMLToJSON(data)
 		if laxErr != nil {
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: error converting YAML to JSON: %v", laxErr))
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: error converting YAML to JSON: %v", laxErr))
 		}
 		if fv == strictFields {
-			return nil, apierrors.NewBadRequest(fmt.Sprintf("error strict decoding patch: error converting YAML to JSON: %v", err))
+			return nil, apierrors.NewBadRequest(fmt.Sprintf("error strict decoding YAML: error converting YAML to JSON: %v", err))
 		}
 		if fv == warnFields {
 			for _, text := range yamlWarnings(err.Error()) {
@@ -141,7 +141,7 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 		}
 	}
 	if err := unmarshalUnstructured(j, u); err != nil {
-		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding patch: error unmarshaling JSON: while decoding JSON: %v", err))
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("error decoding YAML: error unmarshaling JSON: while decoding JSON: %v", err))
 	}
 	want := t.gvk()
 	if t.sub == "scale" {
@@ -156,19 +156,15 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 	if u.GetManagedFields() != nil {
 		return nil, apierrors.NewBadRequest("metadata.managedFields must be nil")
 	}
-	if u.GetName() == "" && s.cache(t.res).get(t.key()) != nil {
-		u.SetName(t.name) // compat: an object that is there has its name already
+	// What is applied stays as it is: nobody is told of a name or a namespace that was not given.
+	if ns := u.GetNamespace(); t.res.Namespaced && ns != "" && ns != t.ns {
+		return nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 	}
-	if t.res.Namespaced {
-		if u.GetNamespace() == "" {
-			u.SetNamespace(t.ns)
+	_, named, _ := unstructured.NestedFieldNoCopy(u.Object, "metadata", "name")
+	if named || s.cache(t.res).get(t.key()) == nil { // an object that is there has its name already
+		if err := matchName(u.GetName(), t.name); err != nil {
+			return nil, err
 		}
-		if u.GetNamespace() != t.ns {
-			return nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
-		}
-	}
-	if err := matchName(u.GetName(), t.name); err != nil {
-		return nil, err
 	}
 	if t.sub == "scale" {
 		// What may be applied, the number of replicas, stands at the same place in every form.

@@ -90,8 +90,8 @@ func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions)
 	var grace int64
 	if t.res.Graceful != nil {
 		grace = t.res.Graceful(old)
-		if o.GracePeriodSeconds != nil && *o.GracePeriodSeconds >= 0 && grace > 0 {
-			grace = *o.GracePeriodSeconds
+		if o.GracePeriodSeconds != nil && grace > 0 {
+			grace = graceOf(*o.GracePeriodSeconds)
 		}
 	}
 	if ts := old.GetDeletionTimestamp(); ts != nil {
@@ -103,10 +103,8 @@ func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions)
 		switch {
 		case t.res.Graceful == nil || o.GracePeriodSeconds == nil:
 			grace = had
-		case *o.GracePeriodSeconds < 0:
-			grace = 1
 		default:
-			grace = *o.GracePeriodSeconds
+			grace = graceOf(*o.GracePeriodSeconds)
 		}
 		if grace >= had && slices.Equal(finalizers, old.GetFinalizers()) {
 			if had == 0 && len(finalizers) == 0 && !stillHeld(old) {
@@ -122,6 +120,14 @@ func (s *Server) beginDeletion(t target, old api.Object, o metav1.DeleteOptions)
 		return nil
 	}
 	return s.terminating(old, finalizers, grace)
+}
+
+// graceOf is the time that a client gives; less than none is a second.
+func graceOf(seconds int64) int64 {
+	if seconds < 0 {
+		return 1
+	}
+	return seconds
 }
 
 // terminating is the object as it is from the beginning of its deletion.

@@ -36,7 +36,7 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		return nil, err
 	}
 	if t.sub == "scale" {
-		return s.updateScale(ctx, t, "", func(old *scaleObject) error { return old.patch(&t, apply, repeated, fv) })
+		return s.updateScale(ctx, t, "", func(old *scaleObject) error { return old.patch(&t, pt, apply, repeated, fv) })
 	}
 	return s.update(ctx, t, "", func(old api.Object) (api.Object, error) {
 		before, err := t.shownJSON(old)

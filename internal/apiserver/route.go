@@ -5,6 +5,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -89,6 +90,9 @@ func (s *Server) serveVerb(w http.ResponseWriter, r *http.Request, x *exchange, 
 	case "delete":
 		return s.serveDelete(w, r, x, res)
 	case "deletecollection":
+		if !slices.Contains(res.Verbs, x.verb) {
+			return notAllowed(x)
+		}
 		return s.serveDeleteCollection(w, r, x, res)
 	}
 	return notAllowed(x)
@@ -100,6 +104,9 @@ func (s *Server) serveSubresource(w http.ResponseWriter, r *http.Request, x *exc
 	case x.sub == "scale" && res.Scale != nil:
 		return s.serveScale(w, r, x, res)
 	case writable(res, x.sub):
+		if sub := subresourceOf(res, x.sub); sub != nil && !slices.Contains(sub.Verbs, x.verb) {
+			return notAllowed(x)
+		}
 		switch x.verb {
 		case "get":
 			return s.serveGet(w, r, x, res)

@@ -89,7 +89,7 @@ func (s *Server) writeScale(w http.ResponseWriter, r *http.Request, x *exchange,
 
 // patch applies a patch to the scale in its old form, if there is one, or else in the present one. repeated is what
 // is wrong with the patch for the strict.
-func (s *scaleObject) patch(t *target, apply func([]byte) ([]byte, error), repeated []error, fv fieldValidation) error {
+func (s *scaleObject) patch(t *target, pt types.PatchType, apply func([]byte) ([]byte, error), repeated []error, fv fieldValidation) error {
 	form := t.scaleForm()
 	var shown any = &s.Scale
 	if form != nil {
@@ -108,7 +108,7 @@ func (s *scaleObject) patch(t *target, apply func([]byte) ([]byte, error), repea
 		next = form.New()
 	}
 	strict, err := kjson.UnmarshalStrict(after, next)
-	if have, want := next.GetObjectKind().GroupVersionKind(), s.GroupVersionKind(); err == nil && form == nil && have != want && !(have.Kind == "" && have.GroupVersion() == want.GroupVersion()) {
+	if have, want := next.GetObjectKind().GroupVersionKind(), s.GroupVersionKind(); err == nil && form == nil && pt != types.StrategicMergePatchType && have != want && !(have.Kind == "" && have.GroupVersion() == want.GroupVersion()) {
 		err = fmt.Errorf("no kind %q is registered for version %q in scheme %q", have.Kind, have.GroupVersion(), "pkg/api/legacyscheme/scheme.go:30")
 	}
 	if err == nil {
@@ -154,7 +154,7 @@ func (s *Server) updateScale(ctx context.Context, t target, uid types.UID, chang
 		if err := matchName(sc.Name, old.GetName()); err != nil {
 			return nil, err
 		}
-		if sc.UID != "" && sc.UID != old.GetUID() {
+		if sc.UID != "" && t.res.Custom == nil && sc.UID != old.GetUID() {
 			return nil, uidConflict(&sub, sc.UID, old.GetUID())
 		}
 		if sc.Spec.Replicas < 0 {

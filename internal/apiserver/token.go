@@ -189,6 +189,12 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request, x *exchange,
 	if err := s.admission.Validate(r.Context(), &attrs); err != nil {
 		return err
 	}
+	t := target{res: &api.Resource{GVK: gvk}, sub: "token", ns: x.ns, name: x.name, warn: x.warn, manager: fieldManagerOf(r.URL.Query().Get("fieldManager"), r.UserAgent())}
+	if req.Spec.ExpirationSeconds == nil {
+		hour := int64(3600)
+		req.Spec.ExpirationSeconds = &hour
+	}
+	s.track(&t, &req, nil) // compat: who asked owns what was asked
 	if err := s.TokenRequest(r.Context(), x.ns, x.name, &req); err != nil {
 		return err
 	}
