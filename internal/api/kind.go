@@ -308,6 +308,10 @@ func (k *Kind[T]) eraseReads(r *Resource, cast func(Object) *T) {
 	if k.RowConditions != nil {
 		r.RowConditions = func(o Object) []metav1.TableRowCondition { return k.RowConditions(cast(o)) }
 	}
+	if len(k.Fields) == 0 {
+		// compat: without namespaces too, where there are no fields of the kind's own.
+		r.Fields["metadata.namespace"] = func(o Object) string { return o.GetNamespace() }
+	}
 	for name, f := range k.Fields {
 		r.Fields[name] = func(o Object) string { return f(cast(o)) }
 	}

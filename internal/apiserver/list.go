@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/url"
 	"path"
@@ -19,7 +20,6 @@ import (
 	metav1beta1 "k8s.io/apimachinery/pkg/apis/meta/v1beta1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
@@ -57,6 +57,11 @@ func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptio
 	}
 	o.hasSelection = o.sel.labels != nil || o.sel.fields != nil
 	if name != "" {
+		if o.sel.fields != nil {
+			if other, ok := o.sel.fields.RequiresExactMatch("metadata.name"); ok && other != name {
+				return o, apierrors.NewBadRequest("fieldSelector metadata.name doesn't match requested name")
+			}
+		}
 		byName := fields.OneTermEqualSelector("metadata.name", name)
 		if o.sel.fields != nil {
 			byName = fields.AndSelectors(byName, o.sel.fields)
@@ -65,28 +70,29 @@ func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptio
 	}
 	o.sel = newSelector(r, ns, o.sel.labels, o.sel.fields)
 	o.sel.shown = r.Custom != nil && r.Custom.Remote
-	if v := q.Get("limit"); v != "" {
+	if v := q.Get("limit"); q.Has("limit") {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil {
 			return o, apierrors.NewBadRequest(err.Error())
 		}
 		o.limit = int(max(n, 0)) // compat: less than none is no limit
 	}
+	var unread error // of the revision, which counts for less than what does not go together
 	if v := q.Get("resourceVersion"); v != "" {
-		if o.rev, err = strconv.ParseInt(v, 10, 64); err != nil || o.rev < 0 {
-			return o, apierrors.NewInvalid(schema.GroupKind{Group: "meta.k8s.io", Kind: "ListOptions"}, "", field.ErrorList{
-				field.Invalid(field.NewPath("resourceVersion"), v, fmt.Sprintf("strconv.ParseUint: parsing %q: invalid syntax", v))})
+		var rev uint64
+		rev, unread = strconv.ParseUint(v, 10, 64)
+		o.rev = int64(min(rev, math.MaxInt64))
+		if unread != nil {
+			unread = apierrors.NewBadRequest("invalid resource version: " + field.Invalid(field.NewPath("resourceVersion"), v, unread.Error()).Error())
+			o.rev = 1
 		}
 	}
-	if v := q.Get("timeoutSeconds"); v != "" {
+	if v := q.Get("timeoutSeconds"); q.Has("timeoutSeconds") {
 		n, err := strconv.ParseInt(v, 10, 64)
 		if err != nil {
 			return o, apierrors.NewBadRequest(err.Error())
 		}
-		if n < 0 {
-			return o, apierrors.NewBadRequest(fmt.Sprintf("timeoutSeconds: %d is less than nothing", n))
-		}
-		o.timeout = secondsOf(n)
+		o.timeout = secondsOf(n) // compat: a watch of less than no time is over at once
 	}
 	if o.bookmarks, err = boolParam(q, "allowWatchBookmarks"); err != nil {
 		return o, err
@@ -98,7 +104,10 @@ func parseListOptions(r *api.Resource, ns, name string, q url.Values) (listOptio
 		}
 		o.sendInitial = &b
 	}
-	return o, o.check(q)
+	if err := o.check(q); err != nil {
+		return o, err
+	}
+	return o, unread
 }
 
 func boolParam(q url.Values, name string) (bool, error) {
@@ -117,9 +126,6 @@ func (o *listOptions) check(q url.Values) error {
 	}
 	if len(errs) > 0 {
 		return apierrors.NewInvalid(optionsKind("ListOptions"), "", errs)
-	}
-	if o.cont != "" && o.rev > 0 {
-		return apierrors.NewBadRequest("specifying resource version is not allowed when using continue")
 	}
 	return nil
 }
@@ -154,6 +160,10 @@ func (o *listOptions) checkWatch() (errs field.ErrorList) {
 		errs = append(errs, field.Forbidden(matchPath, "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"))
 	}
 	if o.match == "" {
+		if o.cont != "" && o.sendInitial == nil && o.rev <= 0 {
+			// compat: from now or from anywhere is a watch that begins with what there is.
+			errs = append(errs, field.Forbidden(matchPath, "resourceVersionMatch is forbidden when continue is provided"))
+		}
 		return errs
 	}
 	if o.sendInitial == nil {
@@ -193,11 +203,18 @@ type page struct {
 
 // list reads from the cache, or from the store's history where the client asks for a past revision.
 func (s *Server) list(ctx context.Context, r *api.Resource, o listOptions) (*page, error) {
+	if o.rev == 0 {
+		// compat: who takes whatever is in the cache gets all of it; informers begin so.
+		o.limit = 0
+	}
 	switch {
 	case o.cont != "":
 		start, rev, begun, err := decodeContinue(o.cont)
 		if err != nil {
 			return nil, apierrors.NewBadRequest("invalid continue token: " + err.Error())
+		}
+		if o.rev > 0 {
+			return nil, apierrors.NewBadRequest("specifying resource version is not allowed when using continue")
 		}
 		if rev < 0 {
 			return s.listCached(ctx, r, o, o.sel.prefix+start)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net/http"
 	"sync"
@@ -147,7 +148,15 @@ type stream struct {
 	}
 }
 
-func (st *stream) protobuf() bool { return st.x.accept.media == mediaProtobuf && st.x.accept.as == "" }
+// protobuf tells that events are protobuf messages; tables have none.
+func (st *stream) protobuf() bool {
+	return st.x.accept.media == mediaProtobuf && (st.x.accept.as == "" || st.partial())
+}
+
+// partial tells that only metadata is asked for.
+func (st *stream) partial() bool {
+	return st.x.accept.as == "PartialObjectMetadata" || st.x.accept.as == "PartialObjectMetadataList"
+}
 
 func (st *stream) begin() {
 	media := mediaJSON
@@ -294,6 +303,9 @@ func (st *stream) event(kind watch.EventType, e *entry) (err error) {
 		}
 		return st.loose(kind, o)
 	}
+	if st.protobuf() && st.partial() {
+		return st.protoObject(kind, partialOf(e.object(), st.x.accept))
+	}
 	if st.protobuf() && e.raw != nil {
 		head, size := st.protoHead(len(e.raw) + len(e.suffix))
 		b := st.protoEvent(string(kind), size)
@@ -386,15 +398,27 @@ func (st *stream) bookmark(rev int64, end bool) error {
 	return st.loose(watch.Bookmark, o)
 }
 
+// protoObject sends an object as the message that it has.
+func (st *stream) protoObject(kind watch.EventType, o runtime.Object) error {
+	m, ok := o.(protoMessage)
+	if !ok {
+		return apierrors.NewInternalError(fmt.Errorf("%T is no protobuf message", o))
+	}
+	b, _, err := envelope(o.GetObjectKind().GroupVersionKind(), m)
+	if err != nil {
+		return err
+	}
+	st.buf = append(st.protoEvent(string(kind), len(b)), b...)
+	return nil
+}
+
 // loose sends an object that is in no cache.
 func (st *stream) loose(kind watch.EventType, o runtime.Object) error {
-	if m, ok := o.(protoMessage); ok && st.protobuf() {
-		b, _, err := envelope(o.GetObjectKind().GroupVersionKind(), m)
-		if err != nil {
-			return err
-		}
-		st.buf = append(st.protoEvent(string(kind), len(b)), b...)
-		return nil
+	if a, ok := o.(api.Object); ok && st.protobuf() && st.partial() {
+		o = partialOf(a, st.x.accept)
+	}
+	if st.protobuf() {
+		return st.protoObject(kind, o)
 	}
 	if a, ok := o.(api.Object); ok && st.x.accept.as != "" {
 		if st.x.accept.as == "Table" {

@@ -66,6 +66,25 @@ func (s *selector) matches(e *entry) bool {
 	return s.fields == nil || s.fields.Empty() || s.fields.Matches(objectFields{e})
 }
 
+// unknownField says that a kind does not offer a field.
+//
+// compat: kinds that offer some of their own say so in other words, and two of them in words of their own.
+func unknownField(r *api.Resource, field string) string {
+	own := r.Custom != nil
+	for name := range r.Fields {
+		own = own || name != "metadata.name" && name != "metadata.namespace"
+	}
+	switch {
+	case !own:
+		return fmt.Sprintf("%q is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", field)
+	case r.GVK.Kind == "Job":
+		return fmt.Sprintf("field label %q not supported for Job", field)
+	case r.GVK.Kind == "ResourceSlice":
+		return fmt.Sprintf("field label not supported for %s: %s", r.GVK, field)
+	}
+	return "field label not supported: " + field
+}
+
 // checkFields refuses a field selector on a field that the kind does not offer.
 func checkFields(r *api.Resource, s fields.Selector) error {
 	if s == nil {
@@ -73,10 +92,7 @@ func checkFields(r *api.Resource, s fields.Selector) error {
 	}
 	for _, req := range s.Requirements() {
 		if r.Fields[req.Field] == nil {
-			if r.GVR.Group == "" || r.Custom != nil {
-				return apierrors.NewBadRequest(fmt.Sprintf("field label not supported: %s", req.Field))
-			}
-			return apierrors.NewBadRequest(fmt.Sprintf("%q is not a known field selector: only \"metadata.name\", \"metadata.namespace\"", req.Field))
+			return apierrors.NewBadRequest(unknownField(r, req.Field))
 		}
 		if req.Operator != selection.Equals && req.Operator != selection.DoubleEquals && req.Operator != selection.NotEquals {
 			return apierrors.NewBadRequest(fmt.Sprintf("%q is not a valid field selector operator", req.Operator))

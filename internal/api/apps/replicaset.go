@@ -1,8 +1,6 @@
 package apps
 
 import (
-	"strconv"
-
 	"github.com/skiff-k8s/skiff/internal/api/core"
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,9 +25,6 @@ var ReplicaSet = api.Kind[appsv1.ReplicaSet]{
 	Validate:       validateReplicaSet,
 	ValidateUpdate: validateReplicaSetUpdate,
 	Warn:           warnReplicaSet,
-	Fields: map[string]func(*appsv1.ReplicaSet) string{
-		"status.replicas": func(o *appsv1.ReplicaSet) string { return strconv.Itoa(int(o.Status.Replicas)) },
-	},
 	Columns: api.Columns[appsv1.ReplicaSet]{
 		api.NameColumn[appsv1.ReplicaSet](),
 		api.Number("Desired", "Replicas is the number of desired pods.", func(o *appsv1.ReplicaSet) any { return int64(*o.Spec.Replicas) }),

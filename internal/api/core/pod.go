@@ -46,6 +46,7 @@ var Pod = api.Kind[corev1.Pod]{
 		"spec.hostNetwork":         func(p *corev1.Pod) string { return strconv.FormatBool(p.Spec.HostNetwork) },
 		"status.phase":             func(p *corev1.Pod) string { return string(p.Status.Phase) },
 		"status.podIP":             func(p *corev1.Pod) string { return p.Status.PodIP },
+		"status.podIPs":            func(*corev1.Pod) string { return "" }, // compat: it can be asked for and is nothing
 		"status.nominatedNodeName": func(p *corev1.Pod) string { return p.Status.NominatedNodeName },
 	},
 	Indexes: map[string]func(*corev1.Pod) []string{
