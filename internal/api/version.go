@@ -21,18 +21,13 @@ type Version struct {
 	GVK      schema.GroupVersionKind
 	GVR      schema.GroupVersionResource
 	Type     reflect.Type
-	New      func() Object
 	NewList  func() runtime.Object // nil for kinds that are not stored
 	// Deprecated is what every request is warned with; empty: the version is not deprecated.
 	Deprecated string
 	// Current versions are served whether old ones are wanted or not.
 	Current bool
-	// Convert carries an object of this version over to the stored form; Read does
-	// after the version's defaults.
+	// Convert carries an object of this version over to the stored form.
 	Convert func(Object) (Object, error)
-	Read    func(Object) (Object, error)
-	// SameShape says that both forms have the same fields.
-	SameShape bool
 	// Show is an object in this version.
 	Show func(Object) (Object, error)
 	// Validate returns what this version demands beyond the kind's own rules; nil: nothing.
@@ -48,6 +43,24 @@ type Version struct {
 	Scale *ScaleForm
 	// Subresources are those that the stored version has not.
 	Subresources []Subresource
+	// defaults is a func(*V), invalid where there are none.
+	defaults reflect.Value
+}
+
+// New is an empty object of this version.
+func (v *Version) New() Object { return reflect.New(v.Type).Interface().(Object) }
+
+// Default fills in what the client left out, by the rules of this version.
+func (v *Version) Default(o Object) {
+	if v.defaults.IsValid() {
+		v.defaults.Call([]reflect.Value{reflect.ValueOf(o)})
+	}
+}
+
+// Read carries an object over to the stored form after the version's defaults.
+func (v *Version) Read(o Object) (Object, error) {
+	v.Default(o)
+	return v.Convert(o)
 }
 
 // As describes a version of T whose Go type is V. Without conversions, the two
@@ -76,18 +89,19 @@ type As[T, V any] struct {
 // Versions are As values of one T.
 type Versions []interface{ ofRow(*Resource) *Version }
 
-// ofRow erases the type parameters.
+// ofRow erases the type parameters. Every closure in it is in the program once for each
+// version of each kind, with a name as long as both types: what can do without is a method of Version.
 func (a As[T, V]) ofRow(r *Resource) *Version {
-	typ := reflect.TypeFor[V]()
-	v := &Version{Resource: r, GVK: a.Version.WithKind(r.GVK.Kind), GVR: a.Version.WithResource(r.GVR.Resource), Type: typ,
-		New: func() Object { return any(new(V)).(Object) }}
+	v := &Version{Resource: r, GVK: a.Version.WithKind(r.GVK.Kind), GVR: a.Version.WithResource(r.GVR.Resource), Type: reflect.TypeFor[V]()}
 	if a.List != nil {
 		list := reflect.TypeOf(a.List).Elem()
 		v.NewList = func() runtime.Object { return reflect.New(list).Interface().(runtime.Object) }
 	}
 	v.Deprecated = deprecation(v.GVK, any(new(V)))
 	v.Current = v.Deprecated == ""
-	v.SameShape = a.Read == nil && a.AfterRead == nil
+	if a.Default != nil {
+		v.defaults = reflect.ValueOf(a.Default)
+	}
 	v.Convert = func(o Object) (Object, error) {
 		from, to := any(o).(*V), new(T)
 		var err error
@@ -102,12 +116,6 @@ func (a As[T, V]) ofRow(r *Resource) *Version {
 		out := any(to).(Object)
 		out.GetObjectKind().SetGroupVersionKind(r.GVK)
 		return out, err
-	}
-	v.Read = func(o Object) (Object, error) {
-		if a.Default != nil {
-			a.Default(any(o).(*V))
-		}
-		return v.Convert(o)
 	}
 	v.Show = func(o Object) (Object, error) {
 		from, to := any(o).(*T), new(V)

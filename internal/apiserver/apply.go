@@ -35,7 +35,8 @@ func (s *Server) apply(ctx context.Context, t target, data []byte, force bool, f
 	if err != nil {
 		return nil, false, err
 	}
-	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: t.sub, Knows: func(v string) bool { return hasVersion(t.res, v) }}
+	k.Version, k.Versions = t.version, t.res.Versions
+	w := managedfields.Write{Manager: t.manager, APIVersion: t.gvk().GroupVersion().String(), Subresource: t.sub, Knows: func(v string) bool { return hasVersion(t.res, v) }}
 	for range attempts {
 		if s.cache(t.res).get(t.key()) != nil || t.sub != "" {
 			e, err := s.update(ctx, t, "", func(old api.Object) (api.Object, error) {
@@ -136,7 +137,7 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 		j = lax
 	}
 	if t.res.Type != nil {
-		if err := checkQuantities(j, t.res.New()); err != nil {
+		if err := checkQuantities(j, t.newObject()); err != nil {
 			return nil, err
 		}
 	}
@@ -172,16 +173,16 @@ func (s *Server) appliedConfiguration(t *target, data []byte, fv fieldValidation
 		unstructured.RemoveNestedField(u.Object, "status")
 		return u, nil
 	}
-	if t.version != nil {
-		return t.storedConfiguration(u)
-	}
 	return u, nil
 }
 
 // applyScale applies to the scale subresource: what is owned there is the number of replicas of the object.
 func (s *Server) applyScale(ctx context.Context, t target, config *unstructured.Unstructured, force bool) (*entry, error) {
-	gv := t.res.GVK.GroupVersion().String()
-	mappings := libmanagedfields.ResourcePathMappings{gv: fieldpath.MakePathOrDie("spec", "replicas")}
+	replicas := fieldpath.MakePathOrDie("spec", "replicas")
+	mappings := libmanagedfields.ResourcePathMappings{t.res.GVK.GroupVersion().String(): replicas}
+	for _, v := range t.res.Versions {
+		mappings[v.GVK.GroupVersion().String()] = replicas
+	}
 	k := managedfields.Kind{GVK: scaleKind, New: func() runtime.Object { return &autoscalingv1.Scale{} }, Ignored: []string{"status"}}
 	t.applied = true
 	var entries []metav1.ManagedFieldsEntry
@@ -191,7 +192,7 @@ func (s *Server) applyScale(ctx context.Context, t target, config *unstructured.
 		if old == nil {
 			return t.notFound()
 		}
-		h := libmanagedfields.NewScaleHandler(old.object().GetManagedFields(), t.res.GVK.GroupVersion(), mappings)
+		h := libmanagedfields.NewScaleHandler(old.object().GetManagedFields(), t.gvk().GroupVersion(), mappings)
 		var err error
 		if have.ManagedFields, err = h.ToSubresource(); err != nil {
 			return apierrors.NewInternalError(err)

@@ -44,13 +44,13 @@ func (s *Server) track(t *target, next, old api.Object) {
 	if t.via != "" {
 		sub = t.via
 	}
-	if sub == "binding" || sub == "eviction" {
-		// compat: nobody owns what a binding sets.
+	if sub == "binding" || sub == "eviction" || sub == "scale" && t.res.Custom == nil && !managedfields.Owns(old.GetManagedFields(), "f:spec", "f:replicas") {
+		// compat: nobody owns what a binding sets, or replicas that nobody owned before they are scaled.
 		next.SetManagedFields(old.GetManagedFields())
 		return
 	}
-	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: sub, Time: s.now(), Ignored: ignored(t.res, sub),
-		Knows: func(v string) bool { return hasVersion(t.res, v) }}
+	w := managedfields.Write{Manager: t.manager, APIVersion: t.gvk().GroupVersion().String(), Subresource: sub, Time: s.now(), Ignored: ignored(t.res, sub),
+		Versions: t.res.Versions, Knows: func(v string) bool { return hasVersion(t.res, v) }}
 	if u, ok := next.(*unstructured.Unstructured); ok {
 		s.trackCustom(t.res, u, old, w)
 		return

@@ -1,7 +1,6 @@
 package apiserver
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"reflect"
@@ -10,7 +9,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	apimeta "k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -158,67 +156,6 @@ func (t *target) read(o api.Object) (api.Object, error) {
 		return o, nil
 	}
 	return t.version.Read(o)
-}
-
-// storedConfiguration turns an applied configuration into one of the stored
-// version, without defaults: what was not applied must not be owned.
-func (t *target) storedConfiguration(u *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	v := t.version
-	if v.SameShape {
-		u.SetGroupVersionKind(t.res.GVK)
-		return u, nil
-	}
-	b, err := json.Marshal(u.Object)
-	if err != nil {
-		return nil, apierrors.NewBadRequest(err.Error())
-	}
-	o := v.New()
-	if err := decodeBody(mediaJSON, b, v.GVK, o, strictFields, t.warn); err != nil {
-		return nil, err
-	}
-	stored, err := v.Convert(o)
-	if err != nil {
-		return nil, cannotBeHandled(v.GVK, err)
-	}
-	m, err := runtime.DefaultUnstructuredConverter.ToUnstructured(stored)
-	if err != nil {
-		return nil, apierrors.NewInternalError(err)
-	}
-	delete(m, "status")
-	prune(m, u.Object)
-	out := &unstructured.Unstructured{Object: m}
-	out.SetGroupVersionKind(t.res.GVK)
-	return out, nil
-}
-
-// prune takes out what a Go type shows though nobody set it: what is null, and what is
-// empty and was not said to be so in the configuration.
-func prune(m map[string]any, said any) {
-	was, _ := said.(map[string]any)
-	for k, v := range m {
-		v = pruned(v, was[k])
-		_, named := was[k]
-		if inner, ok := v.(map[string]any); v == nil || ok && len(inner) == 0 && !named {
-			delete(m, k)
-		}
-	}
-}
-
-func pruned(v, said any) any {
-	switch v := v.(type) {
-	case map[string]any:
-		prune(v, said)
-	case []any:
-		was, _ := said.([]any)
-		for i := range v {
-			if i < len(was) {
-				pruned(v[i], was[i])
-			} else {
-				pruned(v[i], nil)
-			}
-		}
-	}
-	return v
 }
 
 // showRows puts into a table that carries whole objects those of the request's version.

@@ -1,7 +1,6 @@
 package managedfields
 
 import (
-	"fmt"
 	"reflect"
 	"sync"
 
@@ -12,12 +11,16 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
 	"sigs.k8s.io/structured-merge-diff/v6/typed"
 
+	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/schema"
 )
 
 // Kind is what Apply must know of the kind it works on.
 type Kind struct {
-	GVK gvkschema.GroupVersionKind
+	GVK gvkschema.GroupVersionKind // of the objects
+	// Version is what configurations are in; nil: what the objects are in. Versions are all but the objects'.
+	Version  *api.Version
+	Versions []*api.Version
 	// Type is what the fields of a kind without a Go type are, and ID tells states of such a kind apart.
 	Type    *typed.ParseableType
 	ID      any
@@ -40,7 +43,11 @@ type applierKey struct {
 type Appliers struct{ have sync.Map }
 
 func (a *Appliers) of(k Kind, sub string) (*applier, error) {
-	key := applierKey{k.GVK, k.ID, sub}
+	speaks := k.GVK
+	if k.Version != nil {
+		speaks = k.Version.GVK
+	}
+	key := applierKey{speaks, k.ID, sub}
 	if have, ok := a.have.Load(key); ok {
 		return have.(*applier), nil
 	}
@@ -50,13 +57,16 @@ func (a *Appliers) of(k Kind, sub string) (*applier, error) {
 	} else {
 		c.parse = schema.Parseable(reflect.TypeOf(k.New()))
 	}
-	gv := k.GVK.GroupVersion()
 	ignored := fieldpath.NewSet()
 	for _, f := range k.Ignored {
 		ignored.Insert(fieldpath.MakePathOrDie(f))
 	}
-	reset := map[fieldpath.APIVersion]fieldpath.Filter{fieldpath.APIVersion(gv.String()): fieldpath.NewExcludeSetFilter(ignored)}
-	m, err := managedfields.NewDefaultFieldManager(c, c, c, c, k.GVK, gv, sub, reset)
+	filter := fieldpath.NewExcludeSetFilter(ignored)
+	reset := map[fieldpath.APIVersion]fieldpath.Filter{fieldpath.APIVersion(k.GVK.GroupVersion().String()): filter}
+	for _, v := range k.Versions {
+		reset[fieldpath.APIVersion(v.GVK.GroupVersion().String())] = filter
+	}
+	m, err := managedfields.NewDefaultFieldManager(c, c, c, c, speaks, k.GVK.GroupVersion(), sub, reset)
 	if err != nil {
 		return nil, err
 	}
@@ -83,71 +93,13 @@ func (a *Appliers) Apply(live runtime.Object, config *unstructured.Unstructured,
 		return nil, err
 	}
 	live = live.DeepCopyObject()
+	live.GetObjectKind().SetGroupVersionKind(k.GVK)
 	if o, ok := live.(Object); ok {
 		o.SetManagedFields(w.known(o.GetManagedFields()))
 	}
-	return ap.fields.Apply(live, config, w.manager(), force)
-}
-
-// converter is what the library asks for: types, versions (there is one), defaults, new objects.
-type converter struct {
-	kind  Kind
-	parse typed.ParseableType
-}
-
-func (c *converter) ObjectToTyped(o runtime.Object, opts ...typed.ValidationOptions) (*typed.TypedValue, error) {
-	if u, ok := o.(*unstructured.Unstructured); ok {
-		return c.parse.FromUnstructured(u.UnstructuredContent(), opts...)
+	out, err := ap.fields.Apply(live, config, w.manager(), force)
+	if err == nil && k.Version != nil && k.Default != nil {
+		k.Default(out) // the library has filled in the defaults of the version
 	}
-	return c.parse.FromStructured(o, opts...)
+	return out, err
 }
-
-func (c *converter) TypedToObject(v *typed.TypedValue) (runtime.Object, error) {
-	m, ok := v.AsValue().Unstructured().(map[string]any)
-	if !ok {
-		return nil, fmt.Errorf("%s is not an object", c.kind.GVK.Kind)
-	}
-	return c.typedObject(m)
-}
-
-func (c *converter) typedObject(m map[string]any) (runtime.Object, error) {
-	o := c.kind.New()
-	if u, ok := o.(*unstructured.Unstructured); ok {
-		u.Object = m
-		return u, nil
-	}
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(m, o); err != nil {
-		return nil, err
-	}
-	o.GetObjectKind().SetGroupVersionKind(c.kind.GVK)
-	return o, nil
-}
-
-func (c *converter) ConvertToVersion(in runtime.Object, _ runtime.GroupVersioner) (runtime.Object, error) {
-	if u, ok := in.(*unstructured.Unstructured); ok && reflect.TypeOf(c.kind.New()) != reflect.TypeOf(u) {
-		return c.typedObject(u.Object)
-	}
-	return in, nil
-}
-
-func (c *converter) Convert(in, out, _ any) error {
-	return fmt.Errorf("no conversion from %T to %T", in, out)
-}
-
-func (c *converter) ConvertFieldLabel(_ gvkschema.GroupVersionKind, label, value string) (string, string, error) {
-	return label, value, nil
-}
-
-func (c *converter) Default(o runtime.Object) {
-	if c.kind.Default != nil {
-		c.kind.Default(o)
-	}
-}
-
-func (c *converter) New(gvkschema.GroupVersionKind) (runtime.Object, error) {
-	o := c.kind.New()
-	o.GetObjectKind().SetGroupVersionKind(c.kind.GVK)
-	return o, nil
-}
-
-var _ managedfields.TypeConverter = (*converter)(nil)

@@ -16,6 +16,9 @@ func UpdateUnstructured(next, old *unstructured.Unstructured, w Write, t typed.P
 	}
 	entries := w.account(next, before)
 	next.SetManagedFields(nil)
+	if old != nil && len(entries) == 0 {
+		return nil
+	}
 	d, err := compareUnstructured(next, old, w.Ignored, t)
 	if err != nil {
 		next.SetManagedFields(entries)
@@ -23,8 +26,8 @@ func UpdateUnstructured(next, old *unstructured.Unstructured, w Write, t typed.P
 	}
 	strip(d.set)
 	strip(d.removed)
-	if !d.set.empty() || !d.removed.empty() {
-		entries = w.note(entries, d)
+	if !d.nothing() {
+		entries = w.note(entries, func(string) difference { return d })
 	}
 	next.SetManagedFields(entries)
 	return nil

@@ -1,5 +1,6 @@
 // Package clientgo exercises client-go against a Skiff server. The same tests run
-// with several versions of client-go: `go test -modfile v0.31.mod ./clientgo`.
+// with several versions of client-go: `go test -modfile v0.31.mod -tags oldclients ./clientgo`;
+// the tag adds tests of what newer releases have no clients for.
 package clientgo
 
 import (
