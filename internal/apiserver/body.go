@@ -113,8 +113,6 @@ func mediaTypeOf(r *http.Request) (string, error) {
 	switch mt {
 	case mediaJSON, mediaYAML, mediaProtobuf, mediaCBOR:
 		return mt, nil
-	case "text/yaml", "application/x-yaml":
-		return mediaYAML, nil
 	}
 	return "", &apierrors.StatusError{ErrStatus: metav1.Status{Status: metav1.StatusFailure, Code: http.StatusUnsupportedMediaType, Reason: metav1.StatusReasonUnsupportedMediaType,
 		Message: fmt.Sprintf("the body of the request was in an unknown format - accepted media types include: %s, %s, %s, %s", mediaJSON, mediaYAML, mediaProtobuf, mediaCBOR)}}

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -55,7 +56,7 @@ func (s *Server) serveComponentStatus(w http.ResponseWriter, r *http.Request, x 
 	case x.verb != "get":
 		return notAllowed(x)
 	case len(p.entries) == 0:
-		return apierrors.NewNotFound(res.GroupResource(), x.name)
+		return apierrors.NewNotFound(schema.GroupResource{Resource: "componentstatus"}, x.name) // compat: one of them
 	}
 	s.writeEntry(w, r, x, http.StatusOK, p.entries[0])
 	return nil

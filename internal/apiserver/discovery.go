@@ -53,6 +53,11 @@ func (s *Server) servedIn(gv schema.GroupVersion) (out []*served) {
 }
 
 func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, x *exchange, p string) error {
+	parts := strings.Split(strings.TrimPrefix(p, "/"), "/")
+	groups, versions := s.groupVersions()
+	if !discovered(parts, versions) {
+		return nothingAt(p)
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return notAllowed(x)
 	}
@@ -67,15 +72,13 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, x *excha
 	if x.accept.as != "" {
 		return s.serveAggregated(w, r, x, p)
 	}
-	parts := strings.Split(strings.TrimPrefix(p, "/"), "/")
-	groups, versions := s.groupVersions()
 	switch {
 	case p == "/api":
 		s.writeObject(w, r, x, http.StatusOK, &metav1.APIVersions{
 			TypeMeta: metav1.TypeMeta{Kind: "APIVersions"}, Versions: versions[""],
 			ServerAddressByClientCIDRs: []metav1.ServerAddressByClientCIDR{{ClientCIDR: "0.0.0.0/0", ServerAddress: r.Host}},
 		})
-	case parts[0] == "api" && len(parts) == 2 && slices.Contains(versions[""], parts[1]):
+	case parts[0] == "api":
 		s.writeObject(w, r, x, http.StatusOK, s.resourceList("", parts[1]))
 	case p == "/apis":
 		l := &metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
@@ -85,16 +88,27 @@ func (s *Server) serveDiscovery(w http.ResponseWriter, r *http.Request, x *excha
 			}
 		}
 		s.writeObject(w, r, x, http.StatusOK, l)
-	case parts[0] == "apis" && len(parts) == 2 && parts[1] != "" && versions[parts[1]] != nil:
+	case len(parts) == 2:
 		g := apiGroup(parts[1], versions[parts[1]])
 		g.TypeMeta = metav1.TypeMeta{Kind: "APIGroup", APIVersion: "v1"}
 		s.writeObject(w, r, x, http.StatusOK, &g)
-	case parts[0] == "apis" && len(parts) == 3 && parts[1] != "" && slices.Contains(versions[parts[1]], parts[2]):
-		s.writeObject(w, r, x, http.StatusOK, s.resourceList(parts[1], parts[2]))
 	default:
-		return nothingAt(p)
+		s.writeObject(w, r, x, http.StatusOK, s.resourceList(parts[1], parts[2]))
 	}
 	return nil
+}
+
+// discovered tells whether there is discovery at a path: of everything, of a group or of a version.
+func discovered(parts []string, versions map[string][]string) bool {
+	switch {
+	case len(parts) == 1:
+		return true
+	case parts[0] == "api":
+		return len(parts) == 2 && slices.Contains(versions[""], parts[1])
+	case parts[1] == "" || versions[parts[1]] == nil:
+		return false
+	}
+	return len(parts) == 2 || len(parts) == 3 && slices.Contains(versions[parts[1]], parts[2])
 }
 
 func apiGroup(name string, versions []string) metav1.APIGroup {

@@ -125,6 +125,9 @@ func chooseForm(r *http.Request, forms []openAPIForm) (best openAPIForm, err err
 }
 
 func (s *Server) serveOpenAPI(w http.ResponseWriter, r *http.Request, x *exchange, p string) error {
+	if p != "/openapi/v2" && p != "/openapi/v3" && !strings.HasPrefix(p, "/openapi/v3/") {
+		return errNoPage
+	}
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return notAllowed(x)
 	}
@@ -133,14 +136,12 @@ func (s *Server) serveOpenAPI(w http.ResponseWriter, r *http.Request, x *exchang
 	case p == "/openapi/v2":
 	case p == "/openapi/v3":
 		return s.serveOpenAPIIndex(w, r)
-	case strings.HasPrefix(p, "/openapi/v3/"):
+	default:
 		at, forms = strings.TrimPrefix(p, "/openapi/v3/"), formsV3
 		if h := s.aggregator.OpenAPIV3Handler(at); h != nil {
 			s.passOn(w, r, x, h)
 			return nil
 		}
-	default:
-		return pathNotFound()
 	}
 	if at == documentV2Path {
 		if docs := s.aggregator.OpenAPIV2(r.Context()); docs.Tag != "" {

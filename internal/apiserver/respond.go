@@ -28,7 +28,7 @@ func (s *Server) writeEntry(w http.ResponseWriter, r *http.Request, x *exchange,
 	}
 	switch a.as {
 	case "Table":
-		t, err := tableOf(e.res, []*entry{e}, strconv.FormatInt(e.rev, 10), a, includeObject(r), true)
+		t, err := tableOf(e.res, []*entry{e}, e.object().GetResourceVersion(), a, includeObject(r), true)
 		if err == nil {
 			err = x.showRows(t, []*entry{e}, includeObject(r))
 		}
@@ -174,8 +174,9 @@ func (s *Server) writeError(w http.ResponseWriter, r *http.Request, x *exchange,
 		http.Error(w, err.Error(), http.StatusNotFound)
 		return
 	}
-	if x.accept.media == "" {
-		// Refused before it was known what form the answer would have had. compat: who can read none gets it as for people.
+	if x.accept.media == "" || x.accept.as != "" {
+		// Refused before it was known what form the answer would have had, or in a form that errors do not have.
+		// compat: who can read no other gets it as for people.
 		var unfit error
 		if x.accept, unfit = negotiate(r, nil, true); unfit != nil {
 			x.accept = accepted{media: mediaJSON, pretty: true}

@@ -582,7 +582,7 @@ func (s *Server) serveOther(w http.ResponseWriter, r *http.Request, x *exchange)
 		return s.serveHealth(w, r, p)
 	case p == "/"+openIDConfiguration || p == "/"+openIDKeys:
 		return s.serveOpenID(w, p)
-	case p == "":
+	case p == "" || p == "/index.html":
 		return writeRaw(w, metav1.RootPaths{Paths: s.paths()})
 	}
 	return nothingAt(p)

@@ -22,6 +22,9 @@ func includeObject(r *http.Request) metav1.IncludeObjectPolicy {
 
 // tableOf prints entries as kubectl get shows them. Later tables of a watch leave out the heads.
 func tableOf(r *api.Resource, entries []*entry, rev string, form accepted, include metav1.IncludeObjectPolicy, heads bool) (*metav1.Table, error) {
+	if include != metav1.IncludeNone && include != metav1.IncludeMetadata && include != metav1.IncludeObject {
+		return nil, apierrors.NewBadRequest(fmt.Sprintf("Unable to convert to Table as requested: includeObject: Invalid value: %q: must be 'Metadata', 'Object', 'None', or empty", include))
+	}
 	t := &metav1.Table{
 		TypeMeta: metav1.TypeMeta{APIVersion: form.group(), Kind: "Table"},
 		ListMeta: metav1.ListMeta{ResourceVersion: rev},
@@ -69,10 +72,8 @@ func rowObject(e *entry, form accepted, include metav1.IncludeObjectPolicy) ([]b
 		return []byte("null"), nil
 	case metav1.IncludeObject:
 		return e.JSON()
-	case metav1.IncludeMetadata:
-		return marshalJSON(partialOf(e.object(), form))
 	}
-	return nil, apierrors.NewBadRequest(fmt.Sprintf("unrecognized includeObject value: %q", include))
+	return marshalJSON(partialOf(e.object(), form))
 }
 
 // partialOf is the object's metadata alone.

@@ -44,6 +44,13 @@ func (s *Server) serveVirtual(w http.ResponseWriter, r *http.Request, x *exchang
 		s.writeCreated(w, r, x)
 		return nil
 	}
+	if !res.Namespaced {
+		o.SetNamespace("") // compat: whatever it says
+	} else if o.GetNamespace() == "" {
+		o.SetNamespace(x.ns)
+	} else if o.GetNamespace() != x.ns {
+		return apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
+	}
 	dedupOwners(&t, o)
 	if err := s.validateReview(&t, o); err != nil {
 		return err

@@ -41,9 +41,9 @@ var priorities = map[string]group{
 	"coordination.k8s.io":          {16500, map[string]int32{"v1": 15, "v1beta1": 9, "v1alpha2": 1}},
 	"node.k8s.io":                  {16300, map[string]int32{"v1": 15, "v1beta1": 9, "v1alpha1": 1}},
 	"discovery.k8s.io":             {16200, map[string]int32{"v1": 15, "v1beta1": 12}},
+	"resource.k8s.io":              {16200, map[string]int32{"v1": 21, "v1beta2": 15, "v1beta1": 9, "v1alpha3": 1}},
 	"flowcontrol.apiserver.k8s.io": {16100, map[string]int32{"v1": 21, "v1beta3": 18, "v1beta2": 15, "v1beta1": 12, "v1alpha1": 9}},
 	"internal.apiserver.k8s.io":    {16000, map[string]int32{"v1alpha1": 9}},
-	"resource.k8s.io":              {15900, map[string]int32{"v1": 20, "v1beta2": 15, "v1beta1": 9, "v1alpha3": 1}},
 	"storagemigration.k8s.io":      {15800, map[string]int32{"v1": 15, "v1beta1": 9, "v1alpha1": 1}},
 	// Last of all: clients take the first group that has a kind, and this one's have long been elsewhere.
 	"extensions": {15000, map[string]int32{"v1beta1": 1}},
