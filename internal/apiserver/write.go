@@ -120,11 +120,6 @@ func (s *Server) prepareCreate(t *target, o api.Object) error {
 		o.SetGeneration(1)
 	}
 	dedupOwners(t, o)
-	if r.Default != nil {
-		r.Default(o)
-	}
-	s.track(t, o, nil) // what the server sets from here on is nobody's
-	r.Prepare(o)
 	return nil
 }
 
@@ -132,6 +127,11 @@ func (s *Server) createNamed(ctx context.Context, t target, o api.Object) (*entr
 	r := t.res
 	t.name = o.GetName()
 	attrs := admission.Attributes{Operation: admission.Create, Resource: r, Namespace: t.ns, Name: t.name, User: t.user, Object: o, DryRun: t.dryRun, Warn: t.warn}
+	if r.Default != nil {
+		r.Default(o)
+	}
+	s.track(&t, o, nil) // what the server sets from here on is nobody's
+	r.Prepare(o)
 	for range attempts {
 		pins, err := s.admit(ctx, &attrs)
 		if err != nil {

@@ -2,7 +2,9 @@ package batch
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"reflect"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -29,12 +31,8 @@ func defaultJob(o *batchv1.Job) {
 			meta.DefaultAt(&s.BackoffLimit, 6)
 		}
 	}
-	// A name that is no label is reported once, at the template.
 	if len(o.Labels) == 0 && len(s.Template.Labels) > 0 && meta.LabelValue(s.Template.Labels[batchv1.JobNameLabel]) == nil {
-		o.Labels = make(map[string]string, len(s.Template.Labels))
-		for k, v := range s.Template.Labels {
-			o.Labels[k] = v
-		}
+		o.Labels = s.Template.Labels // the very map: prepareJob tells by it where they come from
 	}
 	meta.DefaultAt(&s.CompletionMode, batchv1.NonIndexedCompletion)
 	meta.DefaultAt(&s.Suspend, false)
@@ -62,6 +60,7 @@ func prepareJob(o *batchv1.Job) {
 	if s.ManualSelector != nil && *s.ManualSelector {
 		return
 	}
+	shared := o.Labels != nil && reflect.ValueOf(o.Labels).Pointer() == reflect.ValueOf(s.Template.Labels).Pointer()
 	labels := make(map[string]string, len(s.Template.Labels)+4)
 	for k, v := range s.Template.Labels {
 		labels[k] = v
@@ -76,6 +75,13 @@ func prepareJob(o *batchv1.Job) {
 		}
 	}
 	s.Template.Labels = labels
+	if shared {
+		// compat: a job that has its pods' labels has these as well. A name that is no label is reported once, at the template.
+		o.Labels = nil
+		if meta.LabelValue(labels[batchv1.JobNameLabel]) == nil {
+			o.Labels = maps.Clone(labels)
+		}
+	}
 	if s.Selector == nil {
 		s.Selector = &metav1.LabelSelector{}
 	}

@@ -16,7 +16,7 @@ func UpdateUnstructured(next, old *unstructured.Unstructured, w Write, t typed.P
 	}
 	entries := w.account(next, before)
 	next.SetManagedFields(nil)
-	if old != nil && len(entries) == 0 {
+	if old != nil && entries == nil {
 		return nil
 	}
 	d, err := compareUnstructured(next, old, w.Ignored, t)
@@ -26,8 +26,8 @@ func UpdateUnstructured(next, old *unstructured.Unstructured, w Write, t typed.P
 	}
 	strip(d.set)
 	strip(d.removed)
-	if !d.nothing() {
-		entries = w.note(entries, func(string) difference { return d })
+	if !d.set.empty() || !d.removed.empty() {
+		entries = w.note(entries, d)
 	}
 	next.SetManagedFields(entries)
 	return nil
