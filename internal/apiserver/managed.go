@@ -49,8 +49,8 @@ func (s *Server) track(t *target, next, old api.Object) {
 		next.SetManagedFields(old.GetManagedFields())
 		return
 	}
-	w := managedfields.Write{Manager: t.manager, APIVersion: t.res.GVK.GroupVersion().String(), Subresource: sub, Time: s.now(), Ignored: ignored(t.res, sub),
-		Knows: func(v string) bool { return hasVersion(t.res, v) }}
+	w := managedfields.Write{Manager: t.manager, APIVersion: t.gvk().GroupVersion().String(), Subresource: sub, Time: s.now(), Ignored: ignored(t.res, sub),
+		Versions: t.res.Versions, Knows: func(v string) bool { return hasVersion(t.res, v) }}
 	if u, ok := next.(*unstructured.Unstructured); ok {
 		s.trackCustom(t.res, u, old, w)
 		return

@@ -26,8 +26,8 @@ func UpdateUnstructured(next, old *unstructured.Unstructured, w Write, t typed.P
 	}
 	strip(d.set)
 	strip(d.removed)
-	if !d.set.empty() || !d.removed.empty() {
-		entries = w.note(entries, d)
+	if !d.nothing() {
+		entries = w.note(entries, func(string) difference { return d })
 	}
 	next.SetManagedFields(entries)
 	return nil

@@ -3,14 +3,13 @@ package managedfields
 import (
 	"bytes"
 	"cmp"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/skiff-k8s/skiff/internal/api/schema"
+	"github.com/skiff-k8s/skiff/internal/api"
 )
 
 // Object is what is tracked.
@@ -26,6 +25,8 @@ type Write struct {
 	Time        time.Time
 	// Ignored are the top-level fields that this write cannot set.
 	Ignored []string
+	// Versions are those of the kind beside that of the objects.
+	Versions []*api.Version
 	// Knows tells of a version other than APIVersion whether the kind has it; nil: it has all.
 	Knows func(apiVersion string) bool
 }
@@ -50,24 +51,13 @@ func Update(next, old Object, w Write) {
 	if old != nil && entries == nil {
 		return // compat: where the account was thrown away, only apply begins a new one
 	}
-	r := reflect.ValueOf(next)
-	t := schema.Of(r.Type())
-	d := compareStruct(t, valueOf(old, t), r.Elem(), w.Ignored...)
-	strip(d.set)
-	strip(d.removed)
-	if d.set.empty() && d.removed.empty() {
+	c := &changes{write: &w, next: next, old: old}
+	d := c.in(w.APIVersion)
+	if d.nothing() && !slices.ContainsFunc(entries, func(e metav1.ManagedFieldsEntry) bool { return e.APIVersion != w.APIVersion }) {
 		next.SetManagedFields(entries)
 		return
 	}
-	next.SetManagedFields(w.note(entries, d))
-}
-
-// valueOf is the old state; for a creation, it is an object in which nothing is set.
-func valueOf(old Object, t *schema.Type) reflect.Value {
-	if old == nil {
-		return reflect.New(t.Go).Elem()
-	}
-	return reflect.ValueOf(old).Elem()
+	next.SetManagedFields(w.note(entries, c.in))
 }
 
 // isReset recognises the empty list, or one empty entry, with which a client throws the account away.
@@ -152,24 +142,25 @@ func Owns(entries []metav1.ManagedFieldsEntry, path ...string) bool {
 	})
 }
 
-// note takes what changed from its former owners and gives it to the writer.
-func (w *Write) note(entries []metav1.ManagedFieldsEntry, d difference) []metav1.ManagedFieldsEntry {
+// note takes what changed from its former owners and gives it to the writer. What
+// changed is told for each version in which somebody owns something.
+func (w *Write) note(entries []metav1.ManagedFieldsEntry, changed func(apiVersion string) difference) []metav1.ManagedFieldsEntry {
 	out := make([]metav1.ManagedFieldsEntry, 0, len(entries)+1)
+	d := changed(w.APIVersion)
+	var mine []*set
 	for i := range entries {
 		e := &entries[i]
-		if w.isOf(e) {
-			if d.set.empty() {
-				out = w.keep(out, e, d)
-				continue
-			}
-			mine, err := decode(rawOf(e))
-			if err == nil {
-				mine.without(d.removed)
-				d.set.union(mine)
-			}
+		if !w.isOf(e) || d.set.empty() {
+			out = w.keep(out, e, changed(e.APIVersion))
 			continue
 		}
-		out = w.keep(out, e, d)
+		if had, err := decode(rawOf(e)); err == nil {
+			had.without(d.removed)
+			mine = append(mine, had)
+		}
+	}
+	for _, had := range mine {
+		d.set.union(had)
 	}
 	if !d.set.empty() {
 		at := metav1.NewTime(w.Time.UTC().Truncate(time.Second))
