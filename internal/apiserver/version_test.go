@@ -167,6 +167,7 @@ func TestNoOldVersions(t *testing.T) {
 		oldDeployments: 404, "/apis/extensions": 404, "/apis/apps/v1beta1": 404, "/apis/batch/v1beta1/cronjobs": 404,
 		newDeployments: 200, "/apis/autoscaling/v1": 200, "/apis/autoscaling/v1/horizontalpodautoscalers": 200,
 		"/apis/events.k8s.io/v1/events": 200, "/apis/events.k8s.io/v1beta1/events": 404,
+		"/apis/autoscaling/v2beta1": 404, "/apis/autoscaling/v2beta2/horizontalpodautoscalers": 404, "/apis/autoscaling/v2/horizontalpodautoscalers": 200,
 	} {
 		if w := ask("GET", url, mediaJSON, "", nil); w.Code != code {
 			t.Errorf("%s: %d, not %d", url, w.Code, code)
@@ -174,7 +175,7 @@ func TestNoOldVersions(t *testing.T) {
 	}
 	for _, accept := range []string{mediaJSON, "application/json;as=APIGroupDiscoveryList;g=apidiscovery.k8s.io;v=v2"} {
 		groups := ask("GET", "/apis", accept, "", nil).Body.String()
-		for _, gone := range []string{"extensions", "v1beta1"} {
+		for _, gone := range []string{"extensions", "v1beta1", "v2beta1", "v2beta2"} {
 			if strings.Contains(groups, `"`+gone+`"`) || strings.Contains(groups, "/"+gone) {
 				t.Errorf("discovery still has %s: %s", gone, groups)
 			}

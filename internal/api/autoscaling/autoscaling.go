@@ -1,4 +1,5 @@
-// Package autoscaling holds the kinds of autoscaling/v2: one row and one file per kind.
+// Package autoscaling holds the kinds of autoscaling/v2: one row and one file per kind. The folders below it hold
+// the types of versions that k8s.io/api has no more; the files named after a version convert them.
 package autoscaling
 
 import "github.com/skiff-k8s/skiff/internal/api"
