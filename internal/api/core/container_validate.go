@@ -45,6 +45,7 @@ func (p *podChecks) containers(at *field.Path) field.ErrorList {
 			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
 		}
 		errs = append(errs, p.lifecycle(c, idx)...)
+		errs = append(errs, validateContainerRestart(c, idx)...)
 	}
 	return append(errs, hostPortConflicts(cs, at)...)
 }
@@ -60,6 +61,7 @@ func (p *podChecks) initContainers(at *field.Path) field.ErrorList {
 			errs = append(errs, field.Duplicate(idx.Child("name"), c.Name))
 		}
 		errs = append(errs, hostPortConflicts(cs[i:i+1], at)...)
+		errs = append(errs, validateInitRestart(c, idx)...)
 		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
 			errs = append(errs, p.lifecycle(c, idx)...)
 			continue
@@ -71,9 +73,6 @@ func (p *podChecks) initContainers(at *field.Path) field.ErrorList {
 			if f.set {
 				errs = append(errs, field.Forbidden(idx.Child(f.name), "may not be set for init containers without restartPolicy=Always"))
 			}
-		}
-		if len(c.ResizePolicy) > 0 {
-			errs = append(errs, field.Invalid(idx.Child("resizePolicy"), meta.GoNames(c.ResizePolicy), "must not be set for init containers"))
 		}
 	}
 	return errs
@@ -102,8 +101,8 @@ func (p *podChecks) stopSignal(s *corev1.Signal, at *field.Path) field.ErrorList
 	}
 	at = meta.Child(at, "stopSignal")
 	switch os := p.spec.OS; {
-	case os == nil || os.Name == "":
-		return field.ErrorList{field.Forbidden(at, "may not be set for containers with no `spec.os.name`")}
+	case os == nil:
+		return field.ErrorList{field.Forbidden(at, "may not be set for containers with empty `spec.os.name`")}
 	case os.Name == corev1.Windows:
 		return supported(at, *s, windowsSignals)
 	case os.Name == corev1.Linux:
@@ -147,7 +146,7 @@ func (p *podChecks) container(c *corev1.Container, at *field.Path) field.ErrorLi
 	if c.SecurityContext != nil {
 		errs = append(errs, validateSecurityContext(c.SecurityContext, p.spec, meta.Child(at, "securityContext"))...)
 	}
-	return append(errs, validateContainerRestart(c, at)...)
+	return errs
 }
 
 // oneOf is supported for a child, whose path is only made for the error.
@@ -239,22 +238,32 @@ func (p *podChecks) resizePolicy(rs []corev1.ContainerResizePolicy, at *field.Pa
 			errs = append(errs, supported(list, r.RestartPolicy, resizePolicies)...)
 		}
 		if p.spec.RestartPolicy == corev1.RestartPolicyNever && r.RestartPolicy != corev1.NotRequired {
-			errs = append(errs, field.Invalid(list, r.RestartPolicy, "must be 'NotRequired' when `restartPolicy` is 'Never'"))
+			errs = append(errs, field.Invalid(list, r.RestartPolicy, "must be 'NotRequired' when pod `restartPolicy` is 'Never'"))
 		}
 	}
 	return errs
 }
+
+// validateInitRestart looks at the rules only where there is a policy for them.
+func validateInitRestart(c *corev1.Container, at *field.Path) field.ErrorList {
+	if c.RestartPolicy == nil && len(c.RestartPolicyRules) > 0 {
+		return field.ErrorList{field.Required(at.Child("restartPolicy"), restartRulesAlone)}
+	}
+	return validateContainerRestart(c, at)
+}
+
+const restartRulesAlone = "must specify restartPolicy when restart rules are used"
 
 func validateContainerRestart(c *corev1.Container, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if c.RestartPolicy != nil {
 		errs = append(errs, oneOf(at, "restartPolicy", *c.RestartPolicy, containerRestart)...)
 	} else if len(c.RestartPolicyRules) > 0 {
-		errs = append(errs, field.Required(at.Child("restartPolicy"), "must specify restartPolicy when restart rules are used"))
+		errs = append(errs, field.Required(at.Child("restartPolicy"), restartRulesAlone))
 	}
 	list := meta.Child(at, "restartPolicyRules")
 	if n := len(c.RestartPolicyRules); n > 20 {
-		errs = append(errs, field.TooLong(list, n, 20))
+		errs = append(errs, field.TooMany(list, n, 20))
 	}
 	for i := range c.RestartPolicyRules {
 		r := &c.RestartPolicyRules[i]
@@ -266,7 +275,7 @@ func validateContainerRestart(c *corev1.Container, at *field.Path) field.ErrorLi
 		}
 		errs = append(errs, oneOf(meta.Child(idx, "exitCodes"), "operator", r.ExitCodes.Operator, []corev1.ContainerRestartRuleOnExitCodesOperator{corev1.ContainerRestartRuleOnExitCodesOpIn, corev1.ContainerRestartRuleOnExitCodesOpNotIn})...)
 		if len(r.ExitCodes.Values) > 255 {
-			errs = append(errs, field.TooLong(idx.Child("exitCodes", "values"), r.ExitCodes.Values, 255))
+			errs = append(errs, field.TooMany(idx.Child("exitCodes", "values"), len(r.ExitCodes.Values), 255))
 		}
 	}
 	return errs

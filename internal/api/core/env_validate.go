@@ -68,18 +68,15 @@ func validateValueFrom(v *corev1.EnvVar, at *field.Path) field.ErrorList {
 	return errs
 }
 
-// longestFileKey bounds the names of variables in files.
-const longestFileKey = 128
-
 func validateFileKey(r *corev1.FileKeySelector, at *field.Path) field.ErrorList {
 	errs := required(at, "key", r.Key, "volumeName", r.VolumeName, "path", r.Path)
 	if r.Key != "" {
 		errs = append(errs, meta.NameError(meta.Child(at, "key"), r.Key, meta.EnvName)...)
-		if len(r.Key) > longestFileKey {
-			errs = append(errs, field.TooLong(meta.Child(at, "key"), r.Key, longestFileKey))
-		}
 	}
-	return append(errs, projectedPath(r.Path, meta.Child(at, "path"))...)
+	if r.VolumeName != "" {
+		errs = append(errs, meta.NameError(meta.Child(at, "volumeName"), r.VolumeName, meta.DNSLabel)...)
+	}
+	return append(errs, noBacksteps(r.Path, meta.Child(at, "path"))...)
 }
 
 // fileVolumes checks that variables come from files of volumes that containers may write
@@ -87,7 +84,7 @@ func validateFileKey(r *corev1.FileKeySelector, at *field.Path) field.ErrorList 
 func (p *podChecks) fileVolumes(env []corev1.EnvVar, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	for i := range env {
-		if env[i].ValueFrom == nil || env[i].ValueFrom.FileKeyRef == nil || env[i].ValueFrom.FileKeyRef.VolumeName == "" {
+		if env[i].ValueFrom == nil || env[i].ValueFrom.FileKeyRef == nil {
 			continue
 		}
 		name := env[i].ValueFrom.FileKeyRef.VolumeName
@@ -102,7 +99,8 @@ func (p *podChecks) fileVolumes(env []corev1.EnvVar, at *field.Path) field.Error
 }
 
 func validateKeyRef(name, key string, at *field.Path) field.ErrorList {
-	errs := required(at, "name", name, "key", key)
+	errs := meta.NameError(meta.Child(at, "name"), name, meta.DNSSubdomain)
+	errs = append(errs, required(at, "key", key)...)
 	if key != "" {
 		errs = append(errs, meta.NameError(meta.Child(at, "key"), key, meta.ConfigKey)...)
 	}
@@ -182,10 +180,7 @@ func validateFieldRef(r *corev1.ObjectFieldSelector, allowed []string, at *field
 		case "metadata.labels":
 			return meta.NameError(at, key, meta.QualifiedName)
 		}
-		if _, err := fieldLabel(base); err != nil {
-			return field.ErrorList{field.Invalid(at.Child("fieldPath"), r.FieldPath, fmt.Sprintf("error converting fieldPath: field label does not support subscript: %s", r.FieldPath))}
-		}
-		return field.ErrorList{field.Invalid(at, base, "does not support subscript")}
+		return field.ErrorList{field.Invalid(at.Child("fieldPath"), r.FieldPath, "error converting fieldPath: field label does not support subscript: "+r.FieldPath)}
 	}
 	path, err := fieldLabel(r.FieldPath)
 	if err != nil {

@@ -72,7 +72,7 @@ func validatePersistentVolume(o *corev1.PersistentVolume) field.ErrorList {
 			errs = append(errs, ValidateNodeSelector(s.NodeAffinity.Required, at.Child("nodeAffinity", "required"))...)
 		}
 	}
-	errs = append(errs, validatePersistentSource(o, at)...)
+	errs = append(errs, validatePersistentSource(s, o.Name, at)...)
 	if s.HostPath != nil && s.PersistentVolumeReclaimPolicy == corev1.PersistentVolumeReclaimRecycle && path.Clean(s.HostPath.Path) == "/" {
 		errs = append(errs, field.Forbidden(at.Child("persistentVolumeReclaimPolicy"), "may not be 'recycle' for a hostPath mount of '/'"))
 	}
@@ -81,6 +81,9 @@ func validatePersistentVolume(o *corev1.PersistentVolume) field.ErrorList {
 	}
 	if s.VolumeMode != nil {
 		errs = append(errs, supported(at.Child("volumeMode"), *s.VolumeMode, volumeModes)...)
+	}
+	if _, ok := o.Annotations[corev1.MountOptionAnnotation]; ok && !mountsWithOptions(s) {
+		errs = append(errs, field.Forbidden(field.NewPath("metadata", "annotations", corev1.MountOptionAnnotation), "may not specify mount options for this volume type"))
 	}
 	if c := s.VolumeAttributesClassName; c != nil {
 		if *c == "" {
@@ -95,65 +98,49 @@ func validatePersistentVolume(o *corev1.PersistentVolume) field.ErrorList {
 	return errs
 }
 
-func validatePersistentSource(o *corev1.PersistentVolume, at *field.Path) field.ErrorList {
-	s := &o.Spec
+// validatePersistentSource looks for the types of volumes in their order: the first that is there is judged,
+// the others are too many.
+func validatePersistentSource(s *corev1.PersistentVolumeSpec, name string, spec *field.Path) field.ErrorList {
+	at := spec
 	var errs field.ErrorList
 	n := 0
-	one := func(name string, set bool, check func(at *field.Path) field.ErrorList) {
+	// compat: some types are called otherwise where they are too many, and some in errors about their own fields.
+	named := func(alias, inside string, set bool, check func(at *field.Path) field.ErrorList) {
 		if !set {
 			return
 		}
 		if n++; n > 1 {
-			errs = append(errs, field.Forbidden(at.Child(name), "may not specify more than 1 volume type"))
+			errs = append(errs, field.Forbidden(at.Child(alias), "may not specify more than 1 volume type"))
 			return
 		}
-		errs = append(errs, check(at.Child(name))...)
+		errs = append(errs, check(at.Child(inside))...)
 	}
+	one := func(name string, set bool, check func(at *field.Path) field.ErrorList) { named(name, name, set, check) }
 	one("hostPath", s.HostPath != nil, func(at *field.Path) field.ErrorList { return ValidateHostPath(s.HostPath, at) })
-	one("nfs", s.NFS != nil, func(at *field.Path) field.ErrorList { return ValidateNFS(s.NFS, at) })
-	one("local", s.Local != nil, func(at *field.Path) field.ErrorList {
-		errs := required(at, "path", s.Local.Path)
-		errs = append(errs, noBacksteps(s.Local.Path, at.Child("path"))...)
-		if s.NodeAffinity == nil {
-			errs = append(errs, field.Required(field.NewPath("metadata", "annotations"), "Local volume requires node affinity"))
-		}
-		return errs
-	})
-	one("csi", s.CSI != nil, func(at *field.Path) field.ErrorList { return validateCSIPersistent(s.CSI, at) })
-	one("fc", s.FC != nil, func(at *field.Path) field.ErrorList { return validateFC(s.FC, at) })
-	one("iscsi", s.ISCSI != nil, func(at *field.Path) field.ErrorList {
-		i := s.ISCSI
-		v := corev1.ISCSIVolumeSource{TargetPortal: i.TargetPortal, IQN: i.IQN, Lun: i.Lun, InitiatorName: i.InitiatorName, DiscoveryCHAPAuth: i.DiscoveryCHAPAuth, SessionCHAPAuth: i.SessionCHAPAuth}
-		if i.SecretRef != nil {
-			v.SecretRef = &corev1.LocalObjectReference{Name: i.SecretRef.Name}
-		}
-		errs := validateISCSI(&v, at)
-		if i.SecretRef != nil {
-			errs = append(errs, required(at.Child("secretRef"), "name", i.SecretRef.Name)...)
-		}
-		if i.InitiatorName != nil && len(o.Name)+len(":")+len(i.TargetPortal) > 64 {
-			// compat: the field is spelled without a capital.
-			errs = append(errs, field.Invalid(at.Child("targetportal"), i.TargetPortal, longInitiator))
-		}
-		return errs
-	})
-	one("gcePersistentDisk", s.GCEPersistentDisk != nil, func(at *field.Path) field.ErrorList {
+	named("gcePersistentDisk", "persistentDisk", s.GCEPersistentDisk != nil, func(at *field.Path) field.ErrorList {
 		return append(required(at, "pdName", s.GCEPersistentDisk.PDName), validatePartition(s.GCEPersistentDisk.Partition, at)...)
 	})
 	one("awsElasticBlockStore", s.AWSElasticBlockStore != nil, func(at *field.Path) field.ErrorList {
 		return append(required(at, "volumeID", s.AWSElasticBlockStore.VolumeID), validatePartition(s.AWSElasticBlockStore.Partition, at)...)
 	})
-	one("glusterfs", s.Glusterfs != nil, func(at *field.Path) field.ErrorList {
-		return required(at, "endpoints", s.Glusterfs.EndpointsName, "path", s.Glusterfs.Path)
-	})
+	one("glusterfs", s.Glusterfs != nil, func(at *field.Path) field.ErrorList { return validateGlusterfs(s.Glusterfs, at) })
 	one("flocker", s.Flocker != nil, func(at *field.Path) field.ErrorList { return validateFlocker(s.Flocker, at) })
+	one("nfs", s.NFS != nil, func(at *field.Path) field.ErrorList { return ValidateNFS(s.NFS, at) })
 	one("rbd", s.RBD != nil, func(at *field.Path) field.ErrorList {
 		return validateMonitors(s.RBD.CephMonitors, at, "image", s.RBD.RBDImage)
 	})
 	one("quobyte", s.Quobyte != nil, func(at *field.Path) field.ErrorList { return validateQuobyte(s.Quobyte, at) })
-	one("cephfs", s.CephFS != nil, func(at *field.Path) field.ErrorList { return validateMonitors(s.CephFS.Monitors, at) })
-	one("cinder", s.Cinder != nil, func(at *field.Path) field.ErrorList { return required(at, "volumeID", s.Cinder.VolumeID) })
-	one("flexVolume", s.FlexVolume != nil, func(at *field.Path) field.ErrorList { return required(at, "driver", s.FlexVolume.Driver) })
+	named("cephFS", "cephfs", s.CephFS != nil, func(at *field.Path) field.ErrorList { return validateMonitors(s.CephFS.Monitors, at) })
+	one("iscsi", s.ISCSI != nil, func(at *field.Path) field.ErrorList { return validatePersistentISCSI(s.ISCSI, name, at) })
+	one("cinder", s.Cinder != nil, func(at *field.Path) field.ErrorList {
+		return append(required(at, "volumeID", s.Cinder.VolumeID), validateSecretPlace(s.Cinder.SecretRef, at)...)
+	})
+	one("fc", s.FC != nil, func(at *field.Path) field.ErrorList { return validateFC(s.FC, at) })
+	if s.FlexVolume != nil {
+		// compat: it counts, and may be one of several itself.
+		n++
+		errs = append(errs, required(at.Child("flexVolume"), "driver", s.FlexVolume.Driver)...)
+	}
 	one("azureFile", s.AzureFile != nil, func(at *field.Path) field.ErrorList {
 		errs := required(at, "secretName", s.AzureFile.SecretName, "shareName", s.AzureFile.ShareName)
 		if ns := s.AzureFile.SecretNamespace; ns != nil && *ns == "" {
@@ -166,19 +153,70 @@ func validatePersistentSource(o *corev1.PersistentVolume, at *field.Path) field.
 	one("portworxVolume", s.PortworxVolume != nil, func(at *field.Path) field.ErrorList { return required(at, "volumeID", s.PortworxVolume.VolumeID) })
 	one("azureDisk", s.AzureDisk != nil, func(at *field.Path) field.ErrorList { return validateAzureDisk(s.AzureDisk, at) })
 	one("scaleIO", s.ScaleIO != nil, func(at *field.Path) field.ErrorList {
-		errs := required(at, "gateway", s.ScaleIO.Gateway, "system", s.ScaleIO.System, "volumeName", s.ScaleIO.VolumeName)
-		if s.ScaleIO.SecretRef == nil {
-			errs = append(errs, field.Required(at.Child("secretRef"), ""))
+		return required(at, "gateway", s.ScaleIO.Gateway, "system", s.ScaleIO.System, "volumeName", s.ScaleIO.VolumeName)
+	})
+	one("local", s.Local != nil, func(at *field.Path) field.ErrorList {
+		errs := append(required(at, "path", s.Local.Path), noBacksteps(s.Local.Path, at.Child("path"))...)
+		if s.NodeAffinity == nil {
+			errs = append(errs, field.Required(spec.Child("nodeAffinity"), "Local volume requires node affinity"))
 		}
 		return errs
 	})
 	one("storageos", s.StorageOS != nil, func(at *field.Path) field.ErrorList {
-		return validateStorageOS(&corev1.StorageOSVolumeSource{VolumeName: s.StorageOS.VolumeName, VolumeNamespace: s.StorageOS.VolumeNamespace}, at)
+		errs := validateStorageOS(&corev1.StorageOSVolumeSource{VolumeName: s.StorageOS.VolumeName, VolumeNamespace: s.StorageOS.VolumeNamespace}, at)
+		if r := s.StorageOS.SecretRef; r != nil {
+			errs = append(errs, required(at.Child("secretRef"), "name", r.Name, "namespace", r.Namespace)...)
+		}
+		return errs
 	})
+	one("csi", s.CSI != nil, func(at *field.Path) field.ErrorList { return validateCSIPersistent(s.CSI, at) })
 	if n == 0 {
 		errs = append(errs, field.Required(at, "must specify a volume type"))
 	}
 	return errs
+}
+
+func validateGlusterfs(s *corev1.GlusterfsPersistentVolumeSource, at *field.Path) field.ErrorList {
+	errs := required(at, "endpoints", s.EndpointsName, "path", s.Path)
+	switch ns := s.EndpointsNamespace; {
+	case ns == nil:
+	case *ns == "":
+		errs = append(errs, field.Invalid(at.Child("endpointsNamespace"), *ns, "if the endpointnamespace is set, it must be a valid namespace name"))
+	default:
+		errs = append(errs, meta.NameError(at.Child("endpointsNamespace"), *ns, meta.DNSLabel)...)
+	}
+	return errs
+}
+
+// validateSecretPlace checks a secret that has to be named with its namespace, where there is one.
+func validateSecretPlace(r *corev1.SecretReference, at *field.Path) field.ErrorList {
+	if r == nil {
+		return nil
+	}
+	return required(at.Child("secretRef"), "name", r.Name, "namespace", r.Namespace)
+}
+
+func validatePersistentISCSI(i *corev1.ISCSIPersistentVolumeSource, name string, at *field.Path) field.ErrorList {
+	v := corev1.ISCSIVolumeSource{TargetPortal: i.TargetPortal, IQN: i.IQN, Lun: i.Lun, InitiatorName: i.InitiatorName, DiscoveryCHAPAuth: i.DiscoveryCHAPAuth, SessionCHAPAuth: i.SessionCHAPAuth}
+	if i.SecretRef != nil {
+		v.SecretRef = &corev1.LocalObjectReference{Name: i.SecretRef.Name}
+	}
+	errs := validateISCSISource(&v, "must be valid format", at)
+	if i.SecretRef != nil {
+		errs = append(errs, required(at.Child("secretRef"), "name", i.SecretRef.Name)...)
+	}
+	if i.InitiatorName != nil && len(name)+len(":")+len(i.TargetPortal) > 64 {
+		// compat: the field is spelled without a capital.
+		errs = append(errs, field.Invalid(at.Child("targetportal"), i.TargetPortal, longInitiator))
+	}
+	return errs
+}
+
+// mountsWithOptions tells of volumes whose options the annotation may name.
+func mountsWithOptions(s *corev1.PersistentVolumeSpec) bool {
+	return s.GCEPersistentDisk != nil || s.AWSElasticBlockStore != nil || s.Glusterfs != nil || s.NFS != nil || s.RBD != nil ||
+		s.Quobyte != nil || s.CephFS != nil || s.ISCSI != nil || s.Cinder != nil || s.AzureFile != nil || s.AzureDisk != nil ||
+		s.VsphereVolume != nil || s.PhotonPersistentDisk != nil
 }
 
 func validateMonitors(monitors []string, at *field.Path, pairs ...string) field.ErrorList {

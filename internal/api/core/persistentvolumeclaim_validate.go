@@ -20,7 +20,9 @@ func validateAccessModes(modes []corev1.PersistentVolumeAccessMode, at *field.Pa
 	for _, m := range modes {
 		errs = append(errs, supported(at, m, accessModes)...)
 	}
-	if slices.Contains(modes, corev1.ReadWriteOncePod) && slices.ContainsFunc(modes, func(m corev1.PersistentVolumeAccessMode) bool { return m != corev1.ReadWriteOncePod }) {
+	if slices.Contains(modes, corev1.ReadWriteOncePod) && slices.ContainsFunc(modes, func(m corev1.PersistentVolumeAccessMode) bool {
+		return m != corev1.ReadWriteOncePod && slices.Contains(accessModes, m)
+	}) {
 		errs = append(errs, field.Forbidden(at, "may not use ReadWriteOncePod with other access modes"))
 	}
 	return errs
@@ -58,7 +60,11 @@ func ValidateClaimSpec(s *corev1.PersistentVolumeClaimSpec, at *field.Path) fiel
 			errs = append(errs, meta.NameError(meta.Child(at, "dataSourceRef", "namespace"), *d.Namespace, meta.DNSLabel)...)
 		}
 	}
-	if d, r := s.DataSource, s.DataSourceRef; d != nil && r != nil && (d.Kind != r.Kind || d.Name != r.Name || !equalAt(d.APIGroup, r.APIGroup)) {
+	switch d, r := s.DataSource, s.DataSourceRef; {
+	case d == nil || r == nil:
+	case r.Namespace != nil && *r.Namespace != "":
+		errs = append(errs, field.Invalid(at, struct{}{}, "may not be specified when dataSourceRef.namespace is specified"))
+	case d.Kind != r.Kind || d.Name != r.Name || !equalAt(d.APIGroup, r.APIGroup):
 		errs = append(errs, field.Invalid(at, struct{}{}, "must match dataSourceRef"))
 	}
 	if s.VolumeAttributesClassName != nil && *s.VolumeAttributesClassName != "" {
@@ -83,6 +89,9 @@ func validateDataSource(group *string, kind, name string, at *field.Path) field.
 	g := ""
 	if group != nil {
 		g = *group
+	}
+	if g != "" {
+		errs = append(errs, meta.NameError(meta.Child(at, "apiGroup"), g, meta.DNSSubdomain)...)
 	}
 	if g == "" && kind != "PersistentVolumeClaim" {
 		errs = append(errs, field.Invalid(at, kind, "must be 'PersistentVolumeClaim' when referencing the default apiGroup"))

@@ -1,10 +1,10 @@
 package core
 
 import (
-	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -82,14 +82,13 @@ func mergeMatchLabelKeys(p *corev1.Pod) {
 	}
 	for i := range p.Spec.TopologySpreadConstraints {
 		c := &p.Spec.TopologySpreadConstraints[i]
-		addKeys(c.LabelSelector, p.Labels, c.MatchLabelKeys, metav1.LabelSelectorOpIn)
+		addTaken(c.LabelSelector, taken(p.Labels, c.MatchLabelKeys, metav1.LabelSelectorOpIn))
 	}
 }
 
 func mergeAffinityKeys(labels map[string]string, required []corev1.PodAffinityTerm, preferred []corev1.WeightedPodAffinityTerm) {
 	merge := func(t *corev1.PodAffinityTerm) {
-		addKeys(t.LabelSelector, labels, t.MatchLabelKeys, metav1.LabelSelectorOpIn)
-		addKeys(t.LabelSelector, labels, t.MismatchLabelKeys, metav1.LabelSelectorOpNotIn)
+		addTaken(t.LabelSelector, append(taken(labels, t.MatchLabelKeys, metav1.LabelSelectorOpIn), taken(labels, t.MismatchLabelKeys, metav1.LabelSelectorOpNotIn)...))
 	}
 	for i := range required {
 		merge(&required[i])
@@ -99,20 +98,24 @@ func mergeAffinityKeys(labels map[string]string, required []corev1.PodAffinityTe
 	}
 }
 
-func addKeys(s *metav1.LabelSelector, labels map[string]string, keys []string, op metav1.LabelSelectorOperator) {
-	if s == nil {
+// taken is what keys ask for by the values of the labels.
+func taken(labels map[string]string, keys []string, op metav1.LabelSelectorOperator) []metav1.LabelSelectorRequirement {
+	var out []metav1.LabelSelectorRequirement
+	for _, k := range keys {
+		if v, ok := labels[k]; ok {
+			out = append(out, metav1.LabelSelectorRequirement{Key: k, Operator: op, Values: []string{v}})
+		}
+	}
+	return out
+}
+
+// addTaken puts requirements behind those of a selector, where they are not from an earlier turn already.
+func addTaken(s *metav1.LabelSelector, rs []metav1.LabelSelectorRequirement) {
+	if s == nil || len(rs) == 0 {
 		return
 	}
-	for _, k := range keys {
-		v, ok := labels[k]
-		if !ok {
-			continue
-		}
-		have := func(r metav1.LabelSelectorRequirement) bool {
-			return r.Key == k && r.Operator == op && slices.Equal(r.Values, []string{v})
-		}
-		if !slices.ContainsFunc(s.MatchExpressions, have) {
-			s.MatchExpressions = append(s.MatchExpressions, metav1.LabelSelectorRequirement{Key: k, Operator: op, Values: []string{v}})
-		}
+	if n := len(s.MatchExpressions) - len(rs); n >= 0 && equality.Semantic.DeepEqual(s.MatchExpressions[n:], rs) {
+		return
 	}
+	s.MatchExpressions = append(s.MatchExpressions, rs...)
 }

@@ -43,7 +43,7 @@ func validatePodTemplate(t *corev1.PodTemplateSpec, at *field.Path) field.ErrorL
 func validatePodSpec(s *corev1.PodSpec, m *metav1.ObjectMeta, at *field.Path, template bool) field.ErrorList {
 	p := podChecks{spec: s, template: template}
 	var errs field.ErrorList
-	p.volumes, errs = validateVolumes(s.Volumes, m, meta.Child(at, "volumes"))
+	p.volumes, errs = validateVolumes(s.Volumes, m, template, meta.Child(at, "volumes"))
 	errs = append(errs, p.resourceClaims(meta.Child(at, "resourceClaims"))...)
 	errs = append(errs, p.containers(meta.Child(at, "containers"))...)
 	errs = append(errs, p.initContainers(meta.Child(at, "initContainers"))...)
@@ -129,15 +129,15 @@ func validatePodNames(s *corev1.PodSpec, at *field.Path) field.ErrorList {
 	name("subdomain", s.Subdomain, meta.DNSLabel)
 	name("priorityClassName", s.PriorityClassName, meta.DNSSubdomain)
 	if h := s.HostnameOverride; h != nil {
-		name("hostnameOverride", *h, meta.DNSSubdomain)
+		errs = append(errs, meta.NameError(meta.Child(at, "hostnameOverride"), *h, meta.DNSSubdomain)...)
 		if len(*h) > 64 {
 			errs = append(errs, field.TooLong(at.Child("hostnameOverride"), *h, 64))
 		}
 		if s.HostNetwork {
-			errs = append(errs, field.Forbidden(at.Child("hostnameOverride"), "may not be specified when `hostNetwork` is true"))
+			errs = append(errs, field.Forbidden(at.Child("hostnameOverride"), "may not be specified when hostNetwork is true"))
 		}
 		if s.SetHostnameAsFQDN != nil && *s.SetHostnameAsFQDN {
-			errs = append(errs, field.Forbidden(at.Child("hostnameOverride"), "may not be specified when `setHostnameAsFQDN` is true"))
+			errs = append(errs, field.Forbidden(at.Child("hostnameOverride"), "may not be specified when setHostnameAsFQDN is true"))
 		}
 	}
 	if s.RuntimeClassName != nil {
@@ -169,15 +169,10 @@ func (p *podChecks) hostNetwork(at *field.Path) field.ErrorList {
 		return nil
 	}
 	var errs field.ErrorList
-	for _, l := range []struct {
-		name string
-		cs   []corev1.Container
-	}{{"containers", p.spec.Containers}, {"initContainers", p.spec.InitContainers}} {
-		for i := range l.cs {
-			for j, port := range l.cs[i].Ports {
-				if port.HostPort != port.ContainerPort && (port.HostPort != 0 || !p.template) {
-					errs = append(errs, field.Invalid(at.Child(l.name).Index(i).Child("ports").Index(j).Child("hostPort"), port.HostPort, "must match `containerPort` when `hostNetwork` is true"))
-				}
+	for i := range p.spec.Containers {
+		for j, port := range p.spec.Containers[i].Ports {
+			if port.HostPort != port.ContainerPort && (port.HostPort != 0 || !p.template) {
+				errs = append(errs, field.Invalid(at.Child("containers").Index(i).Child("ports").Index(j).Child("hostPort"), port.HostPort, "must match `containerPort` when `hostNetwork` is true"))
 			}
 		}
 	}
@@ -247,7 +242,7 @@ func validateHostAliases(as []corev1.HostAlias, at *field.Path) field.ErrorList 
 
 func validateOS(os *corev1.PodOS, at *field.Path) field.ErrorList {
 	if os.Name == "" {
-		return field.ErrorList{field.Required(at.Child("name"), "cannot be empty")}
+		return field.ErrorList{field.Required(at.Child("name"), "")}
 	}
 	return supported(at, os.Name, []corev1.OSName{corev1.Linux, corev1.Windows})
 }
@@ -310,9 +305,10 @@ func (p *podChecks) ephemeralContainers(at *field.Path) field.ErrorList {
 			name string
 			set  bool
 		}{
-			{"ports", len(c.Ports) > 0}, {"livenessProbe", c.LivenessProbe != nil}, {"readinessProbe", c.ReadinessProbe != nil},
-			{"startupProbe", c.StartupProbe != nil}, {"lifecycle", c.Lifecycle != nil}, {"resizePolicy", len(c.ResizePolicy) > 0},
-			{"resources", len(c.Resources.Limits)+len(c.Resources.Requests)+len(c.Resources.Claims) > 0}, {"restartPolicy", c.RestartPolicy != nil},
+			{"ports", c.Ports != nil}, {"livenessProbe", c.LivenessProbe != nil}, {"readinessProbe", c.ReadinessProbe != nil},
+			{"startupProbe", c.StartupProbe != nil}, {"lifecycle", c.Lifecycle != nil}, {"resizePolicy", c.ResizePolicy != nil},
+			{"resources", c.Resources.Limits != nil || c.Resources.Requests != nil || c.Resources.Claims != nil},
+			{"restartPolicy", c.RestartPolicy != nil}, {"restartPolicyRules", c.RestartPolicyRules != nil},
 		} {
 			if f.set {
 				errs = append(errs, field.Forbidden(idx.Child(f.name), "cannot be set for an Ephemeral Container"))

@@ -23,9 +23,6 @@ func validateProjected(s *corev1.ProjectedVolumeSource, at *field.Path) field.Er
 }
 
 func (p *projection) claim(path, value string) {
-	if path == "" {
-		return
-	}
 	if p.paths.add(path) {
 		p.errs = append(p.errs, field.Invalid(p.at, value, "conflicting duplicate paths"))
 	}
@@ -35,7 +32,9 @@ func (p *projection) items(name string, items []corev1.KeyToPath, at *field.Path
 	p.errs = append(p.errs, required(at, "name", name)...)
 	p.errs = append(p.errs, validateItems(items, at)...)
 	for i := range items {
-		p.claim(items[i].Path, name)
+		if items[i].Path != "" {
+			p.claim(items[i].Path, name)
+		}
 	}
 }
 
@@ -45,10 +44,7 @@ func (p *projection) source(s *corev1.VolumeProjection, at *field.Path) {
 		if !set {
 			return
 		}
-		if n++; n > 1 {
-			p.errs = append(p.errs, field.Forbidden(at.Child(name), "may not specify more than 1 volume type"))
-			return
-		}
+		n++
 		check(meta.Child(at, name))
 	}
 	one("secret", s.Secret != nil, func(at *field.Path) { p.items(s.Secret.Name, s.Secret.Items, at) })
@@ -57,13 +53,18 @@ func (p *projection) source(s *corev1.VolumeProjection, at *field.Path) {
 		for i := range s.DownwardAPI.Items {
 			f := &s.DownwardAPI.Items[i]
 			p.errs = append(p.errs, validateDownwardFile(f, at)...)
-			p.claim(f.Path, f.Path)
+			if f.Path != "" {
+				p.claim(f.Path, f.Path)
+			}
 		}
 	})
 	one("serviceAccountToken", s.ServiceAccountToken != nil, func(at *field.Path) { p.token(s.ServiceAccountToken, at) })
 	one("clusterTrustBundle", s.ClusterTrustBundle != nil, func(at *field.Path) { p.trustBundle(s.ClusterTrustBundle, at) })
 	one("podCertificate", s.PodCertificate != nil, func(at *field.Path) { p.certificate(s.PodCertificate, at) })
 	// compat: a source of no type is nothing; its writer is warned.
+	if n > 1 {
+		p.errs = append(p.errs, field.Forbidden(at, "may not specify more than 1 volume type per source"))
+	}
 }
 
 func (p *projection) token(t *corev1.ServiceAccountTokenProjection, at *field.Path) {
@@ -75,17 +76,14 @@ func (p *projection) token(t *corev1.ServiceAccountTokenProjection, at *field.Pa
 			p.errs = append(p.errs, field.Invalid(at.Child("expirationSeconds"), *e, "may not specify a duration larger than 2^32 seconds"))
 		}
 	}
-	p.file(t.Path, at)
+	// compat: the path of a token is reported at the volume, and may be another file's too.
+	p.file(t.Path, p.at)
 }
 
 // file checks the path of a single projected file.
 func (p *projection) file(path string, at *field.Path) {
-	if path == "" {
-		p.errs = append(p.errs, field.Required(at.Child("path"), ""))
-		return
-	}
+	p.errs = append(p.errs, required(at, "path", path)...)
 	p.errs = append(p.errs, projectedPath(path, meta.Child(at, "path"))...)
-	p.claim(path, path)
 }
 
 func (p *projection) trustBundle(t *corev1.ClusterTrustBundleProjection, at *field.Path) {
@@ -95,25 +93,24 @@ func (p *projection) trustBundle(t *corev1.ClusterTrustBundleProjection, at *fie
 	case t.Name != nil:
 		if *t.Name == "" {
 			p.errs = append(p.errs, field.Required(at.Child("name"), "must be a valid object name"))
-		} else {
-			for _, m := range meta.TrustBundleName(*t.Name, meta.BundleSigner(*t.Name)) {
-				p.errs = append(p.errs, field.Invalid(at.Child("name"), *t.Name, "not a valid clustertrustbundlename: "+m))
-			}
+		}
+		for _, m := range meta.TrustBundleName(*t.Name, meta.BundleSigner(*t.Name)) {
+			p.errs = append(p.errs, field.Invalid(at.Child("name"), *t.Name, "not a valid clustertrustbundlename: "+m))
 		}
 		if t.LabelSelector != nil {
-			p.errs = append(p.errs, field.Invalid(at.Child("labelSelector"), meta.GoNames(t.LabelSelector), "labelSelector must be unset if name is specified"))
+			p.errs = append(p.errs, field.Invalid(at.Child("labelSelector"), t.LabelSelector, "labelSelector must be unset if name is specified"))
 		}
 	case t.SignerName != nil:
 		if *t.SignerName == "" {
 			p.errs = append(p.errs, field.Required(at.Child("signerName"), "must be a valid signer name"))
-		} else {
-			p.errs = append(p.errs, meta.SignerName(*t.SignerName, meta.Child(at, "signerName"))...)
 		}
+		p.errs = append(p.errs, meta.SignerName(*t.SignerName, meta.Child(at, "signerName"))...)
 		p.errs = append(p.errs, meta.LabelSelector(t.LabelSelector, meta.Child(at, "labelSelector"))...)
 	default:
 		p.errs = append(p.errs, field.Required(at, "either name or signerName must be specified"))
 	}
 	p.file(t.Path, at)
+	p.claim(t.Path, t.Path)
 }
 
 func (p *projection) certificate(c *corev1.PodCertificateProjection, at *field.Path) {

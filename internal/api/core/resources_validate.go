@@ -110,6 +110,10 @@ func plainResource(name corev1.ResourceName) bool {
 
 // validateResources checks what a container asks for. claims are those of its pod.
 func validateResources(r *corev1.ResourceRequirements, claims map[string]bool, at *field.Path) field.ErrorList {
+	return validateNamedResources(r, claims, validateContainerResourceName, at)
+}
+
+func validateNamedResources(r *corev1.ResourceRequirements, claims map[string]bool, named func(corev1.ResourceName, *field.Path) field.ErrorList, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	huge, base := false, false
 	one := func(list string, name corev1.ResourceName, q resource.Quantity) {
@@ -120,7 +124,7 @@ func validateResources(r *corev1.ResourceRequirements, claims map[string]bool, a
 			}
 		}
 		key := meta.Key(meta.Child(at, list), string(name))
-		errs = append(errs, validateContainerResourceName(name, key)...)
+		errs = append(errs, named(name, key)...)
 		errs = append(errs, validateQuantity(name, q, key)...)
 		if isHugePage(name) {
 			huge = true
@@ -165,15 +169,28 @@ func validateClaimNames(cs []corev1.ResourceClaim, known map[string]bool, at *fi
 		if c.Request != "" {
 			full += "/" + c.Request
 		}
-		if seen[full] || seen[c.Name] {
-			errs = append(errs, field.Duplicate(idx, full))
+		switch {
+		case seen[c.Name]:
+			errs = append(errs, field.Duplicate(idx, c.Name))
+		case c.Request != "":
+			errs = append(errs, meta.NameError(meta.Child(idx, "request"), c.Request, meta.DNSLabel)...)
+			if seen[full] {
+				errs = append(errs, field.Duplicate(idx, full))
+			}
+		default:
+			// compat: it is told once for each request that was named before.
+			for other := range seen {
+				if strings.HasPrefix(other, c.Name+"/") {
+					errs = append(errs, field.Duplicate(idx, c.Name))
+				}
+			}
 		}
 		seen[full] = true
 		if !known[c.Name] {
 			if detail == "" {
 				detail = knownClaims(known)
 			}
-			e := field.NotFound(idx.Child("name"), c.Name)
+			e := field.NotFound(idx, c.Name)
 			e.Detail = detail
 			errs = append(errs, e)
 		}
@@ -198,20 +215,10 @@ func knownClaims(known map[string]bool) string {
 func (p *podChecks) podResources(at *field.Path) field.ErrorList {
 	r := p.spec.Resources
 	var errs field.ErrorList
-	if len(r.Claims) > 0 {
+	if r.Claims != nil {
 		errs = append(errs, field.Forbidden(at.Child("claims"), "claims may not be set for Resources at pod-level"))
 	}
-	for _, l := range []struct {
-		name string
-		list corev1.ResourceList
-	}{{"limits", r.Limits}, {"requests", r.Requests}} {
-		for name := range l.list {
-			if !helper.IsSupportedPodLevelResource(name) {
-				errs = append(errs, field.NotSupported(at.Child(l.name).Key(string(name)), name, []corev1.ResourceName{corev1.ResourceCPU, "hugepages-", corev1.ResourceMemory}))
-			}
-		}
-	}
-	errs = append(errs, validateResources(&corev1.ResourceRequirements{Limits: r.Limits, Requests: r.Requests}, nil, at)...)
+	errs = append(errs, validateNamedResources(r, p.claims, validatePodResourceName, at)...)
 	pod := &corev1.Pod{Spec: corev1.PodSpec{Containers: p.spec.Containers, InitContainers: p.spec.InitContainers}}
 	asked := helper.AggregateContainerRequests(pod, helper.PodResourcesOptions{})
 	for name, want := range r.Requests {
@@ -225,6 +232,14 @@ func (p *podChecks) podResources(at *field.Path) field.ErrorList {
 				errs = append(errs, field.Invalid(at.Child("containers").Index(i).Key(string(name)).Child("limits"), q.String(), fmt.Sprintf("must be less than or equal to pod limits of %s", limit.String())))
 			}
 		}
+	}
+	return errs
+}
+
+func validatePodResourceName(name corev1.ResourceName, at *field.Path) field.ErrorList {
+	errs := validateResourceName(name, at)
+	if len(errs) == 0 && !helper.IsSupportedPodLevelResource(name) {
+		errs = append(errs, field.NotSupported(at, name, []corev1.ResourceName{corev1.ResourceCPU, "hugepages-", corev1.ResourceMemory}))
 	}
 	return errs
 }

@@ -139,6 +139,7 @@ func validatePodTerm(t *corev1.PodAffinityTerm, at *field.Path) field.ErrorList 
 		errs = append(errs, meta.NameError(meta.Child(at, "namespace"), ns, meta.DNSLabel)...)
 	}
 	errs = append(errs, validateLabelKeys(t.MatchLabelKeys, t.LabelSelector, meta.Child(at, "matchLabelKeys"))...)
+	errs = append(errs, validateMergedKeys(t.MatchLabelKeys, t.LabelSelector, at)...)
 	errs = append(errs, validateLabelKeys(t.MismatchLabelKeys, t.LabelSelector, meta.Child(at, "mismatchLabelKeys"))...)
 	if len(t.MismatchLabelKeys) > 0 {
 		var not seen[string]
@@ -167,6 +168,30 @@ func validateLabelKeys(keys []string, s *metav1.LabelSelector, at *field.Path) f
 	}
 	for i, k := range keys {
 		errs = append(errs, meta.LabelName(k, meta.Index(at, i))...)
+	}
+	return errs
+}
+
+// validateMergedKeys refuses selectors that ask more than once for a key that is taken from the pod's labels.
+// The first time may be what preparePod put there.
+func validateMergedKeys(keys []string, s *metav1.LabelSelector, at *field.Path) field.ErrorList {
+	if len(keys) == 0 || s == nil {
+		return nil
+	}
+	var errs field.ErrorList
+	var asked seen[string]
+	for k := range s.MatchLabels {
+		asked.add(k)
+	}
+	last := make(map[string]int, len(keys))
+	for i, k := range keys {
+		last[k] = i
+	}
+	for i := range s.MatchExpressions {
+		k := s.MatchExpressions[i].Key
+		if j, ok := last[k]; asked.add(k) && ok {
+			errs = append(errs, field.Invalid(at.Index(j), k, "exists in both matchLabelKeys and labelSelector"))
+		}
 	}
 	return errs
 }
@@ -200,8 +225,6 @@ func validateSpread(cs []corev1.TopologySpreadConstraint, at *field.Path) field.
 		}
 		if c.TopologyKey == "" {
 			errs = append(errs, field.Required(idx.Child("topologyKey"), "can not be empty"))
-		} else {
-			errs = append(errs, meta.LabelName(c.TopologyKey, meta.Child(idx, "topologyKey"))...)
 		}
 		errs = append(errs, oneOf(idx, "whenUnsatisfiable", c.WhenUnsatisfiable, unsatisfiable)...)
 		if last[spreadKey{c.TopologyKey, c.WhenUnsatisfiable}] > i {
@@ -222,6 +245,7 @@ func validateSpread(cs []corev1.TopologySpreadConstraint, at *field.Path) field.
 			errs = append(errs, oneOf(idx, "nodeTaintsPolicy", *c.NodeTaintsPolicy, inclusionPolicies)...)
 		}
 		errs = append(errs, validateLabelKeys(c.MatchLabelKeys, c.LabelSelector, meta.Child(idx, "matchLabelKeys"))...)
+		errs = append(errs, validateMergedKeys(c.MatchLabelKeys, c.LabelSelector, idx)...)
 		errs = append(errs, meta.LabelSelector(c.LabelSelector, meta.Child(idx, "labelSelector"))...)
 	}
 	return errs
@@ -248,8 +272,11 @@ func ValidateTolerations(ts []corev1.Toleration, at *field.Path) field.ErrorList
 			}
 		case corev1.TolerationOpExists:
 			if t.Value != "" {
-				errs = append(errs, field.Invalid(idx.Child("operator"), meta.GoNames(t), "value must be empty when `operator` is 'Exists'"))
+				errs = append(errs, field.Invalid(idx.Child("operator"), t.Value, "value must be empty when `operator` is 'Exists'"))
 			}
+		case corev1.TolerationOpLt, corev1.TolerationOpGt:
+			// compat: those that are behind a gate are named all the same.
+			errs = append(errs, field.NotSupported(idx.Child("operator"), t.Operator, []corev1.TolerationOperator{corev1.TolerationOpEqual, corev1.TolerationOpExists, corev1.TolerationOpLt, corev1.TolerationOpGt}))
 		default:
 			errs = append(errs, field.NotSupported(idx.Child("operator"), t.Operator, []corev1.TolerationOperator{corev1.TolerationOpEqual, corev1.TolerationOpExists}))
 		}

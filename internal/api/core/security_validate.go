@@ -70,7 +70,7 @@ func validateSeccomp(p *corev1.SeccompProfile, at *field.Path) field.ErrorList {
 		errs = append(errs, oneOf(at, "type", p.Type, seccompTypes)...)
 	}
 	switch {
-	case p.Type == corev1.SeccompProfileTypeLocalhost && (p.LocalhostProfile == nil || *p.LocalhostProfile == ""):
+	case p.Type == corev1.SeccompProfileTypeLocalhost && p.LocalhostProfile == nil:
 		errs = append(errs, field.Required(at.Child("localhostProfile"), "must be set when seccomp type is Localhost"))
 	case p.Type == corev1.SeccompProfileTypeLocalhost:
 		errs = append(errs, descendingPath(*p.LocalhostProfile, meta.Child(at, "localhostProfile"))...)
@@ -145,9 +145,9 @@ func (p *podChecks) securityContext(at *field.Path) field.ErrorList {
 	return errs
 }
 
-const sysctlText = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?([\\./][a-z0-9]([-_a-z0-9]*[a-z0-9])?)*"
+const sysctlText = "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"
 
-var sysctlRE = regexp.MustCompile("^" + sysctlText + "$")
+var sysctlRE = regexp.MustCompile(sysctlText)
 
 func (p *podChecks) sysctls(list []corev1.Sysctl, at *field.Path) field.ErrorList {
 	if len(list) == 0 {

@@ -71,9 +71,6 @@ func defaultProjected(p *corev1.ProjectedVolumeSource) {
 		if s.ServiceAccountToken != nil {
 			meta.DefaultAt(&s.ServiceAccountToken.ExpirationSeconds, 60*60)
 		}
-		if s.PodCertificate != nil {
-			meta.DefaultAt(&s.PodCertificate.MaxExpirationSeconds, 24*60*60)
-		}
 	}
 }
 
@@ -85,9 +82,13 @@ func DefaultClaimSpec(s *corev1.PersistentVolumeClaimSpec) {
 }
 
 // prepareClaimSource makes dataSource and dataSourceRef show the same. Only claims
-// and snapshots may be named by the older field.
+// and snapshots may be named by the older field alone.
 func prepareClaimSource(s *corev1.PersistentVolumeClaimSpec) {
-	if d := s.DataSource; d != nil {
+	if r := s.DataSourceRef; r != nil && r.Namespace != nil && *r.Namespace != "" {
+		// compat: sources in other namespaces are behind a gate that is off by default; the field is dropped whole.
+		s.DataSourceRef = nil
+	}
+	if d := s.DataSource; d != nil && s.DataSourceRef == nil {
 		group := ""
 		if d.APIGroup != nil {
 			group = *d.APIGroup
@@ -95,10 +96,6 @@ func prepareClaimSource(s *corev1.PersistentVolumeClaimSpec) {
 		if !(group == "" && d.Kind == "PersistentVolumeClaim" || group == "snapshot.storage.k8s.io" && d.Kind == "VolumeSnapshot") {
 			s.DataSource = nil
 		}
-	}
-	if s.DataSourceRef != nil && s.DataSourceRef.Namespace != nil {
-		// compat: sources in other namespaces are behind a gate that is off by default; the field is dropped whole.
-		s.DataSourceRef = nil
 	}
 	switch {
 	case s.DataSource != nil && s.DataSourceRef == nil:

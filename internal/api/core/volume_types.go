@@ -14,10 +14,10 @@ var hostPathTypes = []corev1.HostPathType{"", corev1.HostPathBlockDev, corev1.Ho
 
 // ValidateHostPath checks a path on a node.
 func ValidateHostPath(s *corev1.HostPathVolumeSource, at *field.Path) field.ErrorList {
-	errs := required(at, "path", s.Path)
-	if s.Path != "" {
-		errs = append(errs, noBacksteps(s.Path, meta.Child(at, "path"))...)
+	if s.Path == "" {
+		return required(at, "path", "")
 	}
+	errs := noBacksteps(s.Path, meta.Child(at, "path"))
 	if s.Type != nil {
 		errs = append(errs, supported(meta.Child(at, "type"), *s.Type, hostPathTypes)...)
 	}
@@ -45,7 +45,7 @@ func validateAzureDisk(s *corev1.AzureDiskVolumeSource, at *field.Path) field.Er
 		if managed && !strings.HasPrefix(s.DataDiskURI, "/subscriptions/") {
 			errs = append(errs, field.NotSupported(at.Child("diskURI"), s.DataDiskURI, []string{"/subscriptions/{sub-id}/resourcegroups/{group-name}/providers/microsoft.compute/disks/{disk-id}"}))
 		}
-		if !managed && s.DataDiskURI != "" && !strings.HasPrefix(s.DataDiskURI, "https://") {
+		if !managed && !strings.HasPrefix(s.DataDiskURI, "https://") {
 			errs = append(errs, field.NotSupported(at.Child("diskURI"), s.DataDiskURI, []string{"https://{account-name}.blob.core.windows.net/{container-name}/{disk-name}.vhd"}))
 		}
 	}
@@ -83,11 +83,7 @@ func validateQuobyte(s *corev1.QuobyteVolumeSource, at *field.Path) field.ErrorL
 }
 
 func validateScaleIO(s *corev1.ScaleIOVolumeSource, at *field.Path) field.ErrorList {
-	errs := required(at, "gateway", s.Gateway, "system", s.System, "volumeName", s.VolumeName)
-	if s.SecretRef == nil {
-		errs = append(errs, field.Required(at.Child("secretRef"), ""))
-	}
-	return errs
+	return required(at, "gateway", s.Gateway, "system", s.System, "volumeName", s.VolumeName)
 }
 
 func validateStorageOS(s *corev1.StorageOSVolumeSource, at *field.Path) field.ErrorList {
@@ -107,8 +103,13 @@ func validateStorageOS(s *corev1.StorageOSVolumeSource, at *field.Path) field.Er
 }
 
 func validateImageVolume(s *corev1.ImageVolumeSource, at *field.Path) field.ErrorList {
-	errs := required(at, "reference", s.Reference)
-	return append(errs, supported(meta.Child(at, "pullPolicy"), s.PullPolicy, pullPolicies)...)
+	return supported(meta.Child(at, "pullPolicy"), s.PullPolicy, pullPolicies)
+}
+
+// named says what a type is called in errors, where that is not what its field is called.
+func (t volumeType) named(alias, inside string) volumeType {
+	t.alias, t.inside = alias, inside
+	return t
 }
 
 // source adapts a check that needs only its own part of the volume.
@@ -136,7 +137,7 @@ var volumeTypes = []volumeType{
 	}),
 	source("gcePersistentDisk", func(s *corev1.VolumeSource) *corev1.GCEPersistentDiskVolumeSource { return s.GCEPersistentDisk }, func(s *corev1.GCEPersistentDiskVolumeSource, at *field.Path) field.ErrorList {
 		return append(required(at, "pdName", s.PDName), validatePartition(s.Partition, at)...)
-	}),
+	}).named("", "persistentDisk"),
 	source("awsElasticBlockStore", func(s *corev1.VolumeSource) *corev1.AWSElasticBlockStoreVolumeSource { return s.AWSElasticBlockStore }, func(s *corev1.AWSElasticBlockStoreVolumeSource, at *field.Path) field.ErrorList {
 		return append(required(at, "volumeID", s.VolumeID), validatePartition(s.Partition, at)...)
 	}),
@@ -172,7 +173,7 @@ var volumeTypes = []volumeType{
 			return field.ErrorList{field.Required(at.Child("monitors"), "")}
 		}
 		return nil
-	}),
+	}).named("cephFS", ""),
 	source("quobyte", func(s *corev1.VolumeSource) *corev1.QuobyteVolumeSource { return s.Quobyte }, validateQuobyte),
 	source("downwardAPI", func(s *corev1.VolumeSource) *corev1.DownwardAPIVolumeSource { return s.DownwardAPI }, func(s *corev1.DownwardAPIVolumeSource, at *field.Path) field.ErrorList {
 		errs := validateMode(s.DefaultMode, at, "defaultMode")
@@ -180,7 +181,7 @@ var volumeTypes = []volumeType{
 			errs = append(errs, validateDownwardFile(&s.Items[i], at)...)
 		}
 		return errs
-	}),
+	}).named("downwarAPI", ""),
 	source("fc", func(s *corev1.VolumeSource) *corev1.FCVolumeSource { return s.FC }, validateFC),
 	source("flexVolume", func(s *corev1.VolumeSource) *corev1.FlexVolumeSource { return s.FlexVolume }, func(s *corev1.FlexVolumeSource, at *field.Path) field.ErrorList {
 		errs := required(at, "driver", s.Driver)
@@ -212,14 +213,14 @@ var volumeTypes = []volumeType{
 	source("projected", func(s *corev1.VolumeSource) *corev1.ProjectedVolumeSource { return s.Projected }, validateProjected),
 	source("scaleIO", func(s *corev1.VolumeSource) *corev1.ScaleIOVolumeSource { return s.ScaleIO }, validateScaleIO),
 	source("csi", func(s *corev1.VolumeSource) *corev1.CSIVolumeSource { return s.CSI }, validateCSIVolume),
-	{"ephemeral", func(s *corev1.VolumeSource) bool { return s.Ephemeral != nil }, validateEphemeral},
+	{name: "ephemeral", set: func(s *corev1.VolumeSource) bool { return s.Ephemeral != nil }, validate: validateEphemeral},
 	source("image", func(s *corev1.VolumeSource) *corev1.ImageVolumeSource { return s.Image }, validateImageVolume),
 }
 
 // ValidateNFS checks a share of an NFS server.
 func ValidateNFS(s *corev1.NFSVolumeSource, at *field.Path) field.ErrorList {
 	errs := required(at, "server", s.Server, "path", s.Path)
-	if s.Path != "" && s.Path[0] != '/' {
+	if !strings.HasPrefix(s.Path, "/") {
 		errs = append(errs, field.Invalid(at.Child("path"), s.Path, "must be an absolute path"))
 	}
 	return errs

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"cmp"
 	"path"
 	"regexp"
 	"strings"
@@ -13,7 +14,7 @@ import (
 )
 
 // validateVolumes checks the volumes, and returns those that are fit to be mounted by name.
-func validateVolumes(vs []corev1.Volume, m *metav1.ObjectMeta, at *field.Path) (volumes, field.ErrorList) {
+func validateVolumes(vs []corev1.Volume, m *metav1.ObjectMeta, template bool, at *field.Path) (volumes, field.ErrorList) {
 	var errs field.ErrorList
 	good := volumes{all: vs}
 	created := createdClaims(vs, m.Name)
@@ -21,6 +22,9 @@ func validateVolumes(vs []corev1.Volume, m *metav1.ObjectMeta, at *field.Path) (
 		v := &vs[i]
 		idx := meta.Index(at, i)
 		e := validateVolumeSource(v, m, idx)
+		if v.Image != nil && v.Image.Reference == "" && !template { // templates may leave it to others
+			e = append(e, field.Required(idx.Child("image", "reference"), ""))
+		}
 		if v.Name == "" {
 			e = append(e, field.Required(idx.Child("name"), ""))
 		} else if msgs := meta.DNSLabel(v.Name); msgs != nil {
@@ -103,6 +107,8 @@ func createdClaims(vs []corev1.Volume, pod string) map[string]bool {
 // volumeType is a type of volume: its field, whether it is set, and what is wrong with it.
 type volumeType struct {
 	name     string
+	alias    string // compat: what the field is called where there is another one already; empty: its name
+	inside   string // compat: what it is called in errors about its own fields; empty: its name
 	set      func(*corev1.VolumeSource) bool
 	validate func(v *corev1.Volume, m *metav1.ObjectMeta, at *field.Path) field.ErrorList
 }
@@ -116,10 +122,10 @@ func validateVolumeSource(v *corev1.Volume, m *metav1.ObjectMeta, at *field.Path
 			continue
 		}
 		if n++; n > 1 {
-			errs = append(errs, field.Forbidden(at.Child(t.name), "may not specify more than 1 volume type"))
+			errs = append(errs, field.Forbidden(at.Child(cmp.Or(t.alias, t.name)), "may not specify more than 1 volume type"))
 			continue
 		}
-		errs = append(errs, t.validate(v, m, meta.Child(at, t.name))...)
+		errs = append(errs, t.validate(v, m, meta.Child(at, cmp.Or(t.inside, t.name)))...)
 	}
 	if n == 0 {
 		errs = append(errs, field.Required(at, "must specify a volume type"))
@@ -152,7 +158,7 @@ func required(at *field.Path, pairs ...string) field.ErrorList {
 
 func validatePartition(n int32, at *field.Path) field.ErrorList {
 	if n < 0 || n > 255 {
-		return field.ErrorList{field.Invalid(at.Child("partition"), n, "must be between 0 and 255, inclusive")}
+		return field.ErrorList{field.Invalid(at.Child("partition"), n, "must be between 1 and 255, inclusive")} // compat: 0 is the whole disk
 	}
 	return nil
 }
@@ -235,23 +241,16 @@ var (
 )
 
 func validateISCSI(s *corev1.ISCSIVolumeSource, at *field.Path) field.ErrorList {
+	return validateISCSISource(s, "must be valid format starting with iqn, eui, or naa", at)
+}
+
+// validateISCSISource says of names of no known sort what otherSort is.
+func validateISCSISource(s *corev1.ISCSIVolumeSource, otherSort string, at *field.Path) field.ErrorList {
 	errs := required(at, "targetPortal", s.TargetPortal)
-	good := true
-	text := "must be valid format"
-	switch {
-	case s.IQN == "":
+	if s.IQN == "" {
 		errs = append(errs, field.Required(at.Child("iqn"), ""))
-	case strings.HasPrefix(s.IQN, "iqn"):
-		good = iqnRE.MatchString(s.IQN)
-	case strings.HasPrefix(s.IQN, "eui"):
-		good = euiRE.MatchString(s.IQN)
-	case strings.HasPrefix(s.IQN, "naa"):
-		good = naaRE.MatchString(s.IQN)
-	default:
-		good, text = false, "must be valid format starting with iqn, eui, or naa"
-	}
-	if !good {
-		errs = append(errs, field.Invalid(at.Child("iqn"), s.IQN, text))
+	} else {
+		errs = append(errs, validateISCSIName(s.IQN, otherSort, at.Child("iqn"))...)
 	}
 	if s.Lun < 0 || s.Lun > 255 {
 		errs = append(errs, field.Invalid(at.Child("lun"), s.Lun, "must be between 0 and 255, inclusive"))
@@ -259,10 +258,28 @@ func validateISCSI(s *corev1.ISCSIVolumeSource, at *field.Path) field.ErrorList 
 	if (s.DiscoveryCHAPAuth || s.SessionCHAPAuth) && s.SecretRef == nil {
 		errs = append(errs, field.Required(at.Child("secretRef"), ""))
 	}
-	if s.InitiatorName != nil && !iqnRE.MatchString(*s.InitiatorName) && !euiRE.MatchString(*s.InitiatorName) && !naaRE.MatchString(*s.InitiatorName) {
-		errs = append(errs, field.Invalid(at.Child("initiatorname"), *s.InitiatorName, "must be valid format"))
+	if s.InitiatorName != nil {
+		errs = append(errs, validateISCSIName(*s.InitiatorName, otherSort, at.Child("initiatorname"))...)
 	}
 	return errs
+}
+
+func validateISCSIName(name, otherSort string, at *field.Path) field.ErrorList {
+	good, text := false, "must be valid format"
+	switch {
+	case strings.HasPrefix(name, "iqn"):
+		good = iqnRE.MatchString(name)
+	case strings.HasPrefix(name, "eui"):
+		good = euiRE.MatchString(name)
+	case strings.HasPrefix(name, "naa"):
+		good = naaRE.MatchString(name)
+	default:
+		text = otherSort
+	}
+	if good {
+		return nil
+	}
+	return field.ErrorList{field.Invalid(at, name, text)}
 }
 
 func validateFC(s *corev1.FCVolumeSource, at *field.Path) field.ErrorList {
@@ -272,6 +289,8 @@ func validateFC(s *corev1.FCVolumeSource, at *field.Path) field.ErrorList {
 		errs = append(errs, field.Required(at.Child("targetWWNs"), "must specify either targetWWNs or wwids, but not both"))
 	case len(s.TargetWWNs) != 0 && len(s.WWIDs) != 0:
 		errs = append(errs, field.Invalid(at.Child("targetWWNs"), s.TargetWWNs, "targetWWNs and wwids can not be specified simultaneously"))
+	}
+	switch {
 	case len(s.TargetWWNs) != 0 && s.Lun == nil:
 		errs = append(errs, field.Required(at.Child("lun"), "lun is required if targetWWNs is specified"))
 	case len(s.TargetWWNs) != 0 && (*s.Lun < 0 || *s.Lun > 255):
@@ -297,7 +316,7 @@ func validateCSIVolume(s *corev1.CSIVolumeSource, at *field.Path) field.ErrorLis
 func ValidateCSIDriverName(name string, at *field.Path) field.ErrorList {
 	var errs field.ErrorList
 	if name == "" {
-		errs = append(errs, field.Required(at, ""))
+		return field.ErrorList{field.Required(at, "")}
 	}
 	if len(name) > 63 {
 		errs = append(errs, field.TooLong(at, name, 63))

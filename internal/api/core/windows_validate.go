@@ -18,7 +18,7 @@ func validateWindowsOptions(o *corev1.WindowsSecurityContextOptions, at *field.P
 	at = meta.Child(at, "windowsOptions")
 	var errs field.ErrorList
 	if n := o.GMSACredentialSpecName; n != nil {
-		errs = append(errs, meta.NameError(meta.Child(at, "gmsaCredentialSpecName"), *n, meta.DNSSubdomain)...)
+		errs = append(errs, meta.Invalids(meta.Child(at, "gmsaCredentialSpecName"), n, meta.DNSSubdomain(*n))...)
 	}
 	if s := o.GMSACredentialSpec; s != nil {
 		if *s == "" {
@@ -28,14 +28,14 @@ func validateWindowsOptions(o *corev1.WindowsSecurityContextOptions, at *field.P
 		}
 	}
 	if u := o.RunAsUserName; u != nil {
-		errs = append(errs, meta.Invalids(meta.Child(at, "runAsUserName"), *u, userNameErrors(*u))...)
+		errs = append(errs, meta.Invalids(meta.Child(at, "runAsUserName"), u, userNameErrors(*u))...)
 	}
 	return errs
 }
 
 var (
 	netBIOSRE   = regexp.MustCompile(`^[^\\/:\*\?"<>|\.][^\\/:\*\?"<>|]{0,14}$`)
-	dnsDomainRE = regexp.MustCompile(`^(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\-]*[a-zA-Z0-9])\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\-]*[A-Za-z0-9])$`)
+	dnsDomainRE = regexp.MustCompile(`^[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?(\.[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?)*$`)
 )
 
 // userNameErrors says what is wrong with a user of Windows: user or domain\user.

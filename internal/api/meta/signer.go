@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	apivalidation "k8s.io/apimachinery/pkg/api/validation"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 )
 
@@ -30,8 +31,13 @@ func SignerName(name string, at *field.Path) field.ErrorList {
 	if len(strings.Split(domain, ".")) < 2 {
 		errs = append(errs, field.Invalid(at, domain, "should be a domain with at least two segments separated by dots"))
 	}
-	for _, m := range DNSSubdomain(path) {
-		errs = append(errs, field.Invalid(at, path, fmt.Sprintf("validating label %q: %s", path, m)))
+	for _, label := range strings.Split(path, ".") {
+		if msgs := DNSSubdomain(label); len(msgs) > 0 {
+			for _, m := range msgs {
+				errs = append(errs, field.Invalid(at, path, fmt.Sprintf("validating label %q: %s", label, m)))
+			}
+			break
+		}
 	}
 	if len(name) > 571 {
 		errs = append(errs, field.TooLong(at, name, 571))
@@ -69,11 +75,12 @@ func UserAnnotations(m map[string]string, at *field.Path) field.ErrorList {
 	if len(m) == 0 {
 		return nil
 	}
-	errs := apivalidation.ValidateAnnotations(m, at)
+	var errs field.ErrorList
 	for k := range m {
-		if !strings.Contains(k, "/") {
-			errs = append(errs, field.Invalid(at, k, "key must be a domain-prefixed path (such as \"acme.io/foo\")"))
-		}
+		errs = append(errs, validation.IsDomainPrefixedKey(at, strings.ToLower(k))...)
+	}
+	if err := apivalidation.ValidateAnnotationsSize(m); err != nil {
+		errs = append(errs, field.TooLong(at, "", apivalidation.TotalAnnotationSizeLimitB))
 	}
 	slices.SortFunc(errs, func(a, b *field.Error) int { return strings.Compare(a.Error(), b.Error()) })
 	return errs

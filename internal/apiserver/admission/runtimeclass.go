@@ -76,7 +76,7 @@ func (p runtimeClass) validate(ctx context.Context, a *Attributes) error {
 		}
 		return nil
 	}
-	if len(overhead) > 0 {
+	if overhead != nil {
 		return a.forbidden("pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead")
 	}
 	return nil
