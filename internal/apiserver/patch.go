@@ -60,6 +60,9 @@ func (s *Server) patch(ctx context.Context, t target, pt types.PatchType, data [
 		if ns := next.GetNamespace(); t.res.Namespaced && ns != "" && ns != old.GetNamespace() {
 			return nil, apierrors.NewBadRequest("the namespace of the provided object does not match the namespace sent on the request")
 		}
+		if rv := next.GetResourceVersion(); (rv == "" || rv == "0") && t.res.RequireVersion {
+			return nil, needsVersion(&t)
+		}
 		// A patch that does not name a revision is tried anew when somebody was
 		// faster; one that does must meet that revision.
 		if next.GetResourceVersion() == old.GetResourceVersion() && !namesVersion(data) {

@@ -186,7 +186,11 @@ func (s *Server) serveGet(w http.ResponseWriter, r *http.Request, x *exchange, r
 	if !res.Namespaced {
 		ns = ""
 	}
-	e, err := s.read(r.Context(), res, ns, x.name, r.URL.Query())
+	q := r.URL.Query()
+	if q.Get("export") == "true" {
+		return apierrors.NewBadRequest("the export parameter, deprecated since v1.14, is no longer supported")
+	}
+	e, err := s.read(r.Context(), res, ns, x.name, q)
 	if err != nil {
 		return x.named(err)
 	}
@@ -259,8 +263,7 @@ func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, x *exchange
 		return nil
 	}
 	if rv := o.GetResourceVersion(); (rv == "" || rv == "0") && res.RequireVersion && s.cache(res).get(t.key()) != nil {
-		return apierrors.NewInvalid(res.GVK.GroupKind(), t.name, field.ErrorList{
-			field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")})
+		return needsVersion(&t)
 	}
 	e, err := s.update(r.Context(), t, o.GetUID(), func(api.Object) (api.Object, error) {
 		if rv := o.GetResourceVersion(); rv != "" && rv != "0" {
@@ -274,6 +277,13 @@ func (s *Server) serveUpdate(w http.ResponseWriter, r *http.Request, x *exchange
 	}
 	s.writeEntry(w, r, x, http.StatusOK, e)
 	return nil
+}
+
+// needsVersion refuses an update that names no revision. compat: by the name of the resource.
+func needsVersion(t *target) error {
+	gr := t.groupResource()
+	return apierrors.NewInvalid(schema.GroupKind{Group: gr.Group, Kind: gr.Resource}, t.name, field.ErrorList{
+		field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")})
 }
 
 // matchURL checks that the object is the one that the URL names.

@@ -29,7 +29,9 @@ func UpdateUnstructured(next, old *unstructured.Unstructured, w Write, t typed.P
 	if !d.nothing() {
 		entries = w.note(entries, func(string) difference { return d })
 	}
-	next.SetManagedFields(entries)
+	if len(entries) > 0 {
+		next.SetManagedFields(entries)
+	}
 	return nil
 }
 
