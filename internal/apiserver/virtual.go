@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/authorization"
 	"github.com/skiff-k8s/skiff/internal/api/all"
 	"github.com/skiff-k8s/skiff/internal/auth"
 )
@@ -87,11 +88,11 @@ func (s *Server) answer(r *http.Request, x *exchange, o api.Object) error {
 		}
 		q.Status = authenticationv1.TokenReviewStatus{Authenticated: true, User: userInfo(u), Audiences: q.Spec.Audiences}
 	case *authorizationv1.SelfSubjectAccessReview:
-		q.Status = access(x.user.In(auth.GroupMasters))
+		q.Status = access(x.user.In(auth.GroupMasters), q.Spec.ResourceAttributes)
 	case *authorizationv1.SubjectAccessReview:
-		q.Status = access((&auth.User{Groups: q.Spec.Groups}).In(auth.GroupMasters))
+		q.Status = access((&auth.User{Groups: q.Spec.Groups}).In(auth.GroupMasters), q.Spec.ResourceAttributes)
 	case *authorizationv1.LocalSubjectAccessReview:
-		q.Status = access((&auth.User{Groups: q.Spec.Groups}).In(auth.GroupMasters))
+		q.Status = access((&auth.User{Groups: q.Spec.Groups}).In(auth.GroupMasters), q.Spec.ResourceAttributes)
 	case *authorizationv1.SelfSubjectRulesReview:
 		if q.Spec.Namespace == "" {
 			return apierrors.NewBadRequest("no namespace on request")
@@ -107,8 +108,8 @@ func (s *Server) answer(r *http.Request, x *exchange, o api.Object) error {
 	return nil
 }
 
-func access(allowed bool) authorizationv1.SubjectAccessReviewStatus {
-	return authorizationv1.SubjectAccessReviewStatus{Allowed: allowed}
+func access(allowed bool, r *authorizationv1.ResourceAttributes) authorizationv1.SubjectAccessReviewStatus {
+	return authorizationv1.SubjectAccessReviewStatus{Allowed: allowed, EvaluationError: authorization.Ignored(r)}
 }
 
 func userInfo(u *auth.User) authenticationv1.UserInfo {

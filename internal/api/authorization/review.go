@@ -17,7 +17,7 @@ func validateAttributes(r *authorizationv1.ResourceAttributes, n *authorizationv
 	case r == nil && n == nil:
 		return field.ErrorList{field.Invalid(specPath.Child("resourceAttributes"), meta.GoNames(r), "exactly one of nonResourceAttributes or resourceAttributes must be specified")}
 	}
-	return nil
+	return validateSelectors(r)
 }
 
 func validateSubject(s *authorizationv1.SubjectAccessReviewSpec) field.ErrorList {
