@@ -22,6 +22,7 @@ func (s *Server) stageAuthenticate(_ http.ResponseWriter, r *http.Request, x *ex
 		if cert := r.TLS.VerifiedChains[0][0]; cert.Subject.CommonName != "" {
 			dropCredentials(r)
 			x.user = auth.FromCertificate(cert)
+			s.metrics.of(s).expiry.Observe(cert.NotAfter.Sub(x.began).Seconds())
 			return nil
 		}
 	}

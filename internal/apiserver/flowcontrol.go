@@ -103,6 +103,8 @@ func (s *Server) stageFlow(w http.ResponseWriter, r *http.Request, x *exchange) 
 	case why != flow.NoReason:
 		return tooManyRequests()
 	case waits:
+		asked := time.Now()
+		defer func() { x.waited = time.Since(asked) }()
 		return s.awaitTurn(r, x)
 	}
 	return nil

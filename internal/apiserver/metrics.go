@@ -21,6 +21,8 @@ type metrics struct {
 
 	requests   *prometheus.CounterVec
 	duration   *prometheus.HistogramVec
+	sli        *prometheus.HistogramVec
+	expiry     prometheus.Histogram
 	sizes      *prometheus.HistogramVec
 	long       *prometheus.GaugeVec
 	events     *prometheus.CounterVec
@@ -38,6 +40,9 @@ var requestLabels = []string{"verb", "dry_run", "group", "version", "resource", 
 // The buckets are upstream's.
 var requestBuckets = []float64{0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60}
 
+// From half an hour to a year.
+var expiryBuckets = []float64{0, 1800, 3600, 7200, 21600, 43200, 86400, 172800, 345600, 604800, 2592000, 7776000, 15552000, 31104000}
+
 func (m *metrics) init(s *Server) {
 	m.registry = prometheus.NewRegistry()
 	m.requests = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "apiserver_request_total",
@@ -45,6 +50,11 @@ func (m *metrics) init(s *Server) {
 		append(requestLabels[:len(requestLabels):len(requestLabels)], "code"))
 	m.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "apiserver_request_duration_seconds", Buckets: requestBuckets,
 		Help: "Response latency distribution in seconds for each verb, dry run value, group, version, resource, subresource, scope and component."}, requestLabels)
+	m.sli = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "apiserver_request_sli_duration_seconds", Buckets: requestBuckets[2:],
+		Help: "Response latency distribution (not counting webhook duration and priority & fairness queue wait times) in seconds for each verb, group, version, resource, subresource, scope and component."},
+		[]string{"verb", "group", "version", "resource", "subresource", "scope", "component"})
+	m.expiry = prometheus.NewHistogram(prometheus.HistogramOpts{Name: "apiserver_client_certificate_expiration_seconds", Buckets: expiryBuckets,
+		Help: "Distribution of the remaining lifetime on the certificate used to authenticate a request."})
 	m.sizes = prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "apiserver_response_sizes", Buckets: prometheus.ExponentialBuckets(1000, 10, 7),
 		Help: "Response size distribution in bytes for each group, version, verb, resource, subresource, scope and component."},
 		[]string{"verb", "group", "version", "resource", "subresource", "scope", "component"})
@@ -58,7 +68,7 @@ func (m *metrics) init(s *Server) {
 	m.old = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "apiserver_requested_deprecated_apis",
 		Help: "Gauge of deprecated APIs that have been requested, broken out by API group, version, resource, subresource, and removed_release."},
 		[]string{"group", "version", "resource", "subresource", "removed_release"})
-	m.registry.MustRegister(m.requests, m.duration, m.sizes, m.long, m.events, m.eventSizes, m.old,
+	m.registry.MustRegister(m.requests, m.duration, m.sli, m.expiry, m.sizes, m.long, m.events, m.eventSizes, m.old,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), gauges{s})
 }
 

@@ -34,8 +34,9 @@ type exchange struct {
 	// readBy bounds the time for reading the body.
 	readBy   func(time.Time) error
 	began    time.Time
-	deadline time.Time // zero: none
-	release  func()    // ends the request's time
+	deadline time.Time     // zero: none
+	waited   time.Duration // for its turn
+	release  func()        // ends the request's time
 	ticket   flow.Ticket
 	// What the request is counted in while it lasts.
 	long     prometheus.Gauge

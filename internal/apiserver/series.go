@@ -31,6 +31,7 @@ type tally struct {
 type series struct {
 	labels   []string // without the code
 	duration prometheus.Observer
+	sli      prometheus.Observer // as duration, without the wait for a turn
 	size     prometheus.Observer // nil where sizes are not of interest
 	long     prometheus.Gauge
 	mu       sync.Mutex
@@ -216,6 +217,7 @@ func (m *metrics) newSeries(k tallyKind, verb, scope, dry int) *series {
 	v, sc := verbLabels[verb], scopeLabels[scope]
 	se := &series{labels: []string{v, [...]string{"", "All"}[dry], group, version, resource, k.sub, sc, "apiserver"}}
 	se.duration = m.duration.WithLabelValues(se.labels...)
+	se.sli = m.sli.WithLabelValues(v, group, version, resource, k.sub, sc, "apiserver")
 	if verb == verbGet || verb == verbList {
 		se.size = m.sizes.WithLabelValues(v, group, version, resource, k.sub, sc, "apiserver")
 	}
@@ -278,7 +280,9 @@ func (m *metrics) end(s *Server, r *http.Request, x *exchange, a *answer) {
 		code = http.StatusOK // nothing was written: package http says this
 	}
 	se.code(m, code).Inc()
-	se.duration.Observe(since(x.began))
+	took := since(x.began)
+	se.duration.Observe(took)
+	se.sli.Observe(took - x.waited.Seconds())
 	if se.size != nil {
 		se.size.Observe(float64(a.bytes))
 	}
