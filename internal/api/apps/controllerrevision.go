@@ -1,17 +1,17 @@
 package apps
 
 import (
-	"github.com/skiff-k8s/skiff/internal/api/meta"
+	"bytes"
+	"encoding/json"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
-	"strings"
-
-	"bytes"
-
-	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/skiff-k8s/skiff/internal/api"
+	"github.com/skiff-k8s/skiff/internal/api/meta"
 )
 
 // ControllerRevision is all there is about ControllerRevision objects on the server.
@@ -21,10 +21,7 @@ var ControllerRevision = api.Kind[appsv1.ControllerRevision]{
 	List:     &appsv1.ControllerRevisionList{},
 	Validate: func(o *appsv1.ControllerRevision) field.ErrorList {
 		errs := meta.NonNegative(o.Revision, nil, "revision")
-		if len(o.Data.Raw) == 0 {
-			errs = append(errs, field.Required(field.NewPath("data"), "data is mandatory"))
-		}
-		return errs
+		return append(errs, validateData(o.Data.Raw)...)
 	},
 	ValidateUpdate: validateRevisionUpdate,
 	Columns: api.Columns[appsv1.ControllerRevision]{
@@ -33,6 +30,17 @@ var ControllerRevision = api.Kind[appsv1.ControllerRevision]{
 		api.Text("Revision", "Revision indicates the revision of the state represented by Data.", func(o *appsv1.ControllerRevision) any { return o.Revision }),
 		api.AgeColumn[appsv1.ControllerRevision](),
 	},
+}
+
+// validateData asks for an object: what is recorded is a patch.
+func validateData(raw []byte) field.ErrorList {
+	if len(raw) == 0 {
+		return field.ErrorList{field.Required(field.NewPath("data"), "data is mandatory")}
+	}
+	if t := bytes.TrimSpace(raw); len(t) == 0 || t[0] != '{' || !json.Valid(raw) {
+		return field.ErrorList{field.Required(field.NewPath("data"), "data must be a valid JSON object")}
+	}
+	return nil
 }
 
 // validateRevisionUpdate keeps the recorded state: a revision is history.

@@ -23,6 +23,11 @@ func defaultDaemonSet(o *appsv1.DaemonSet) {
 		meta.DefaultAt(&s.UpdateStrategy.RollingUpdate.MaxUnavailable, intstr.FromInt32(1))
 		meta.DefaultAt(&s.UpdateStrategy.RollingUpdate.MaxSurge, intstr.FromInt32(0))
 	}
+	if r := s.UpdateStrategy.RollingUpdate; r != nil {
+		// compat: what is not said is nothing, and told, for strategies of other types too.
+		meta.DefaultAt(&r.MaxUnavailable, intstr.FromInt32(0))
+		meta.DefaultAt(&r.MaxSurge, intstr.FromInt32(0))
+	}
 	meta.DefaultAt(&s.RevisionHistoryLimit, 10)
 }
 

@@ -30,8 +30,7 @@ func defaultDeployment(o *appsv1.Deployment) {
 func validateDeployment(o *appsv1.Deployment) field.ErrorList {
 	s := &o.Spec
 	errs := meta.NonNegativeAt(s.Replicas, specPath, "replicas")
-	errs = append(errs, validateSelects(s.Selector, &s.Template, "deployment", "invalid label selector")...)
-	errs = append(errs, validateTemplate(&s.Template, specPath.Child("template"), "ReplicaSet")...)
+	errs = append(errs, validateReplicas(s.Selector, &s.Template)...)
 	errs = append(errs, validateStrategy(&s.Strategy, specPath.Child("strategy"))...)
 	errs = append(errs, meta.NonNegative(s.MinReadySeconds, specPath, "minReadySeconds")...)
 	errs = append(errs, meta.NonNegativeAt(s.RevisionHistoryLimit, specPath, "revisionHistoryLimit")...)
@@ -57,7 +56,18 @@ func validateStrategy(s *appsv1.DeploymentStrategy, at *field.Path) field.ErrorL
 		}
 		return validateRollingDeployment(s.RollingUpdate, at.Child("rollingUpdate"))
 	}
-	return field.ErrorList{field.NotSupported(at, meta.GoNames(s), []appsv1.DeploymentStrategyType{appsv1.RecreateDeploymentStrategyType, appsv1.RollingUpdateDeploymentStrategyType})}
+	return field.ErrorList{field.NotSupported(at, meta.GoNames(shown(s)), []appsv1.DeploymentStrategyType{appsv1.RecreateDeploymentStrategyType, appsv1.RollingUpdateDeploymentStrategyType})}
+}
+
+// shown is a strategy as errors show it: what is not said is nothing.
+func shown(s *appsv1.DeploymentStrategy) *appsv1.DeploymentStrategy {
+	if s.RollingUpdate == nil {
+		return s
+	}
+	r := *s.RollingUpdate
+	meta.DefaultAt(&r.MaxUnavailable, intstr.FromInt32(0))
+	meta.DefaultAt(&r.MaxSurge, intstr.FromInt32(0))
+	return &appsv1.DeploymentStrategy{Type: s.Type, RollingUpdate: &r}
 }
 
 func validateRollingDeployment(r *appsv1.RollingUpdateDeployment, at *field.Path) field.ErrorList {

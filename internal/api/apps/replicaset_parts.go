@@ -17,8 +17,7 @@ func validateReplicaSet(o *appsv1.ReplicaSet) field.ErrorList {
 	s := &o.Spec
 	errs := meta.NonNegativeAt(s.Replicas, specPath, "replicas")
 	errs = append(errs, meta.NonNegative(s.MinReadySeconds, specPath, "minReadySeconds")...)
-	errs = append(errs, validateSelects(s.Selector, &s.Template, "deployment", "invalid label selector")...)
-	return append(errs, validateTemplate(&s.Template, specPath.Child("template"), "ReplicaSet")...)
+	return append(errs, validateReplicas(s.Selector, &s.Template)...)
 }
 
 func validateReplicaSetUpdate(next, old *appsv1.ReplicaSet) field.ErrorList {

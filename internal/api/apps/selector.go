@@ -18,8 +18,18 @@ func validateTemplate(t *corev1.PodTemplateSpec, at *field.Path, kind string) fi
 	return append(errs, core.AlwaysRestarts(&t.Spec, at.Child("spec"), kind)...)
 }
 
-// validateSelects checks the selector, and that it selects the template's pods.
-// broken is what is said of a selector that is none.
+// validateReplicas checks pods that are all alike, and how they are selected.
+func validateReplicas(s *metav1.LabelSelector, t *corev1.PodTemplateSpec) field.ErrorList {
+	const broken = "invalid label selector"
+	errs := validateSelects(s, t, "deployment", broken)
+	if _, err := meta.SelectorMisses(s, t.Labels); err != nil {
+		return errs
+	}
+	return append(errs, core.AlwaysRestarts(&t.Spec, specPath.Child("template", "spec"), "ReplicaSet")...)
+}
+
+// validateSelects checks the selector, the template, and that the one selects the pods of the other.
+// broken is what is said of a selector that is none; nothing is said of the template then.
 func validateSelects(s *metav1.LabelSelector, t *corev1.PodTemplateSpec, kind, broken string) field.ErrorList {
 	at := specPath.Child("selector")
 	var errs field.ErrorList
@@ -32,13 +42,13 @@ func validateSelects(s *metav1.LabelSelector, t *corev1.PodTemplateSpec, kind, b
 		}
 	}
 	misses, err := meta.SelectorMisses(s, t.Labels)
-	switch {
-	case err != nil:
-		errs = append(errs, field.Invalid(at, s, broken))
-	case misses:
+	if err != nil {
+		return append(errs, field.Invalid(at, s, broken))
+	}
+	if misses {
 		errs = append(errs, field.Invalid(specPath.Child("template", "metadata", "labels"), t.Labels, "`selector` does not match template `labels`"))
 	}
-	return errs
+	return append(errs, core.ValidatePodTemplate(t, specPath.Child("template"))...)
 }
 
 // sameSelector keeps selectors: pods of another selector would be left behind.

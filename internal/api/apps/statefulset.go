@@ -25,7 +25,7 @@ var StatefulSet = api.Kind[appsv1.StatefulSet]{
 	},
 	Name:           api.NameIsDNSLabel,
 	Default:        defaultStatefulSet,
-	Validate:       validateStatefulSet,
+	Validate:       validateNewStatefulSet,
 	ValidateUpdate: validateStatefulSetUpdate,
 	Warn:           warnStatefulSet,
 	Columns: api.Columns[appsv1.StatefulSet]{

@@ -6,6 +6,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/core"
@@ -16,11 +17,14 @@ func defaultStatefulSet(o *appsv1.StatefulSet) {
 	s := &o.Spec
 	core.DefaultPodTemplate(&s.Template)
 	meta.Default(&s.PodManagementPolicy, appsv1.OrderedReadyPodManagement)
-	meta.Default(&s.UpdateStrategy.Type, appsv1.RollingUpdateStatefulSetStrategyType)
-	if s.UpdateStrategy.Type == appsv1.RollingUpdateStatefulSetStrategyType {
+	if s.UpdateStrategy.Type == "" {
+		s.UpdateStrategy.Type = appsv1.RollingUpdateStatefulSetStrategyType
 		if s.UpdateStrategy.RollingUpdate == nil {
 			s.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{}
 		}
+	}
+	// compat: a strategy that was named is left without parameters.
+	if s.UpdateStrategy.RollingUpdate != nil {
 		meta.DefaultAt(&s.UpdateStrategy.RollingUpdate.Partition, 0)
 	}
 	if s.PersistentVolumeClaimRetentionPolicy == nil {
@@ -32,11 +36,19 @@ func defaultStatefulSet(o *appsv1.StatefulSet) {
 	meta.DefaultAt(&s.RevisionHistoryLimit, 10)
 	for i := range s.VolumeClaimTemplates {
 		c := &s.VolumeClaimTemplates[i]
-		meta.Default(&c.Kind, "PersistentVolumeClaim")
-		meta.Default(&c.APIVersion, "v1")
+		c.Kind, c.APIVersion = "PersistentVolumeClaim", "v1" // whatever was said
 		meta.Default(&c.Status.Phase, corev1.ClaimPending)
 		core.DefaultClaimSpec(&c.Spec)
 	}
+}
+
+func validateNewStatefulSet(o *appsv1.StatefulSet) field.ErrorList {
+	errs := validateStatefulSet(o)
+	// Sets from before this was asked go on; their services cannot be changed.
+	if n := o.Spec.ServiceName; n != "" {
+		errs = append(errs, meta.NameError(specPath.Child("serviceName"), n, meta.DNSLabel)...)
+	}
+	return errs
 }
 
 func validateStatefulSet(o *appsv1.StatefulSet) field.ErrorList {
@@ -47,11 +59,11 @@ func validateStatefulSet(o *appsv1.StatefulSet) field.ErrorList {
 	if s.Ordinals != nil {
 		errs = append(errs, meta.NonNegative(s.Ordinals.Start, specPath.Child("ordinals"), "start")...)
 	}
-	errs = append(errs, meta.NonNegativeAt(s.RevisionHistoryLimit, specPath, "revisionHistoryLimit")...)
-	errs = append(errs, validateSelects(s.Selector, &s.Template, "statefulset", "")...)
 	t := s.Template
 	t.Spec.Volumes = withClaims(s)
-	errs = append(errs, validateTemplate(&t, specPath.Child("template"), "StatefulSet")...)
+	t.Spec.Hostname, t.Spec.Subdomain = "", "" // pods get those of the set
+	errs = append(errs, validateSelects(s.Selector, &t, "statefulset", "")...)
+	errs = append(errs, core.AlwaysRestarts(&t.Spec, specPath.Child("template", "spec"), "StatefulSet")...)
 	for i := range s.VolumeClaimTemplates {
 		errs = append(errs, core.ValidateClaimSpec(&s.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i).Child("spec"))...)
 	}
@@ -67,6 +79,9 @@ func withClaims(s *appsv1.StatefulSetSpec) []corev1.Volume {
 	named := map[string]bool{}
 	for i := range s.VolumeClaimTemplates {
 		name := s.VolumeClaimTemplates[i].Name
+		if named[name] {
+			continue
+		}
 		named[name] = true
 		vs = append(vs, corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: name}}})
 	}
@@ -78,7 +93,7 @@ func withClaims(s *appsv1.StatefulSetSpec) []corev1.Volume {
 	return vs
 }
 
-var retention = []appsv1.PersistentVolumeClaimRetentionPolicyType{appsv1.DeletePersistentVolumeClaimRetentionPolicyType, appsv1.RetainPersistentVolumeClaimRetentionPolicyType}
+var retention = []appsv1.PersistentVolumeClaimRetentionPolicyType{appsv1.RetainPersistentVolumeClaimRetentionPolicyType, appsv1.DeletePersistentVolumeClaimRetentionPolicyType}
 
 func validateStatefulPolicies(s *appsv1.StatefulSetSpec) field.ErrorList {
 	var errs field.ErrorList
@@ -92,7 +107,7 @@ func validateStatefulPolicies(s *appsv1.StatefulSetSpec) field.ErrorList {
 	switch s.UpdateStrategy.Type {
 	case appsv1.OnDeleteStatefulSetStrategyType:
 		if rolling != nil {
-			errs = append(errs, field.Invalid(at.Child("rollingUpdate"), meta.GoNames(rolling), fmt.Sprintf("only allowed for updateStrategy '%s'", appsv1.RollingUpdateStatefulSetStrategyType)))
+			errs = append(errs, field.Invalid(at.Child("rollingUpdate"), shownNumbers(rolling), fmt.Sprintf("only allowed for updateStrategy '%s'", appsv1.RollingUpdateStatefulSetStrategyType)))
 		}
 	case appsv1.RollingUpdateStatefulSetStrategyType:
 		if rolling != nil {
@@ -107,7 +122,7 @@ func validateStatefulPolicies(s *appsv1.StatefulSetSpec) field.ErrorList {
 			}
 		}
 	default:
-		errs = append(errs, field.Invalid(at, meta.GoNames(s.UpdateStrategy), fmt.Sprintf("must be '%s' or '%s'", appsv1.RollingUpdateStatefulSetStrategyType, appsv1.OnDeleteStatefulSetStrategyType)))
+		errs = append(errs, field.Invalid(at, shownStatefulStrategy(&s.UpdateStrategy), fmt.Sprintf("must be '%s' or '%s'", appsv1.RollingUpdateStatefulSetStrategyType, appsv1.OnDeleteStatefulSetStrategyType)))
 	}
 	if p := s.PersistentVolumeClaimRetentionPolicy; p != nil {
 		path := specPath.Child("persistentVolumeClaimRetentionPolicy")
@@ -121,6 +136,31 @@ func validateStatefulPolicies(s *appsv1.StatefulSetSpec) field.ErrorList {
 		}
 	}
 	return errs
+}
+
+// statefulNumbers are the parameters of a strategy as errors show them.
+type statefulNumbers struct {
+	Partition      int32
+	MaxUnavailable *intstr.IntOrString
+}
+
+func shownNumbers(r *appsv1.RollingUpdateStatefulSetStrategy) *statefulNumbers {
+	n := statefulNumbers{MaxUnavailable: r.MaxUnavailable}
+	if r.Partition != nil {
+		n.Partition = *r.Partition
+	}
+	return &n
+}
+
+func shownStatefulStrategy(s *appsv1.StatefulSetUpdateStrategy) any {
+	out := struct {
+		Type          appsv1.StatefulSetUpdateStrategyType
+		RollingUpdate *statefulNumbers
+	}{Type: s.Type}
+	if r := s.RollingUpdate; r != nil {
+		out.RollingUpdate = shownNumbers(r)
+	}
+	return out
 }
 
 const statefulMayChange = "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', 'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden"
