@@ -24,7 +24,6 @@ func TestFieldSelectors(t *testing.T) {
 			{"", "v1", "replicationcontrollers", []string{"status.replicas"}},
 			{"", "v1", "events", []string{"involvedObject.kind", "involvedObject.namespace", "involvedObject.name", "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion", "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"}},
 			{"events.k8s.io", "v1", "events", []string{"regarding.kind", "regarding.namespace", "regarding.name", "regarding.uid", "regarding.apiVersion", "regarding.resourceVersion", "regarding.fieldPath", "reason", "reportingController", "type"}},
-			{"apps", "v1", "replicasets", []string{"status.replicas"}},
 			{"batch", "v1", "jobs", []string{"status.successful"}},
 			{"certificates.k8s.io", "v1", "certificatesigningrequests", []string{"spec.signerName"}},
 			{"resource.k8s.io", "v1", "resourceslices", []string{"spec.nodeName", "spec.driver"}},
