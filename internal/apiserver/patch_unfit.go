@@ -3,6 +3,7 @@ package apiserver
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -70,5 +71,6 @@ func groupName(group string) string {
 	if group == "" {
 		return "core"
 	}
-	return group
+	name, _, _ := strings.Cut(group, ".")
+	return name
 }

@@ -413,7 +413,11 @@ func (s *Server) serveDelete(w http.ResponseWriter, r *http.Request, x *exchange
 		s.writeSuccess(w, r, x, e)
 		return nil
 	}
-	s.writeEntry(w, r, x, http.StatusOK, e)
+	code := http.StatusOK
+	if !gone && o.OrphanDependents != nil && !*o.OrphanDependents {
+		code = http.StatusAccepted // compat: only who asks in the old way hears that it takes its time
+	}
+	s.writeEntry(w, r, x, code, e)
 	return nil
 }
 
