@@ -17,6 +17,7 @@ import (
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/all"
+	"github.com/skiff-k8s/skiff/internal/api/core"
 	"github.com/skiff-k8s/skiff/internal/store"
 )
 
@@ -96,20 +97,10 @@ func (a *serviceAllocator) addresses(svc, was *corev1.Service, txn *store.Txn, t
 		a.drop(was, txn)
 		return nil
 	}
-	if len(svc.Spec.IPFamilies) == 0 {
-		svc.Spec.IPFamilies = []corev1.IPFamily{corev1.IPv4Protocol}
-	}
-	if svc.Spec.IPFamilyPolicy == nil {
-		single := corev1.IPFamilyPolicySingleStack
-		svc.Spec.IPFamilyPolicy = &single
+	if errs := core.FitFamilies(&svc.Spec); len(errs) > 0 {
+		return errs
 	}
 	path := field.NewPath("spec", "clusterIPs")
-	if *svc.Spec.IPFamilyPolicy == corev1.IPFamilyPolicyRequireDualStack {
-		return field.ErrorList{field.Invalid(field.NewPath("spec", "ipFamilyPolicy"), *svc.Spec.IPFamilyPolicy, "this cluster is not configured for dual-stack services")}
-	}
-	if svc.Spec.IPFamilies[0] == corev1.IPv6Protocol && svc.Spec.ClusterIP != corev1.ClusterIPNone {
-		return field.ErrorList{field.Invalid(field.NewPath("spec", "ipFamilies").Index(0), svc.Spec.IPFamilies[0], "not configured on this cluster")}
-	}
 	if len(svc.Spec.ClusterIPs) > 0 && svc.Spec.ClusterIP == "" {
 		svc.Spec.ClusterIP = svc.Spec.ClusterIPs[0]
 	}

@@ -13,8 +13,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
-	"github.com/skiff-k8s/skiff/internal/api/authorization"
 	"github.com/skiff-k8s/skiff/internal/api/all"
+	"github.com/skiff-k8s/skiff/internal/api/authorization"
 	"github.com/skiff-k8s/skiff/internal/auth"
 )
 

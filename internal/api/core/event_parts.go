@@ -100,7 +100,7 @@ func validateEvent(e *corev1.Event) field.ErrorList {
 	switch ns := e.InvolvedObject.Namespace; {
 	case ns == "" && e.Namespace != metav1.NamespaceDefault && e.Namespace != metav1.NamespaceSystem && e.Namespace != "":
 		errs = append(errs, field.Invalid(field.NewPath("involvedObject", "namespace"), ns, "does not match event.namespace"))
-	case ns != "" && ns != e.Namespace:
+	case ns != "" && ns != e.Namespace && e.EventTime.IsZero():
 		errs = append(errs, field.Invalid(field.NewPath("involvedObject", "namespace"), ns, "does not match event.namespace"))
 	}
 	if msgs := meta.DNSSubdomain(e.Namespace); msgs != nil {
@@ -109,18 +109,24 @@ func validateEvent(e *corev1.Event) field.ErrorList {
 	if e.EventTime.IsZero() {
 		return errs
 	}
-	return append(errs, validateTimedEvent(e)...)
+	errs = append(errs, validateTimedEvent(e)...)
+	return append(errs, validateReporter(e, "reportingComponent")...)
+}
+
+// validateReporter checks who tells of the event, by the name that the field has in a version.
+func validateReporter(e *corev1.Event, name string) field.ErrorList {
+	at := field.NewPath(name)
+	errs := meta.Invalids(at, e.ReportingController, meta.QualifiedName(e.ReportingController))
+	if e.ReportingController == "" {
+		errs = append(errs, field.Required(at, ""))
+	}
+	return errs
 }
 
 // validateTimedEvent holds for events that say when they happened.
 func validateTimedEvent(e *corev1.Event) field.ErrorList {
 	var errs field.ErrorList
-	errs = append(errs, required(nil, "reportingController", e.ReportingController, "reportingInstance", e.ReportingInstance, "action", e.Action, "reason", e.Reason)...)
-	if e.ReportingController != "" {
-		if msgs := meta.QualifiedName(e.ReportingController); msgs != nil {
-			errs = append(errs, meta.Invalids(field.NewPath("reportingController"), e.ReportingController, msgs)...)
-		}
-	}
+	errs = append(errs, required(nil, "reportingInstance", e.ReportingInstance, "action", e.Action, "reason", e.Reason)...)
 	for _, f := range []struct {
 		name, value string
 		most        int

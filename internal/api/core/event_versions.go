@@ -27,7 +27,7 @@ var eventFieldNames = map[string]string{
 
 var eventV1 = api.As[corev1.Event, eventsv1.Event]{
 	Version: eventsv1.SchemeGroupVersion, List: &eventsv1.EventList{}, Fields: eventFieldNames,
-	Validate: validateNewEvent, ValidateUpdate: onlySeries, Forgives: looseEventName,
+	Validate: validateNewEvent, ValidateUpdate: onlySeries, Forgives: otherInEvents,
 	Read: func(from *eventsv1.Event, to *corev1.Event) error {
 		*to = corev1.Event{ObjectMeta: from.ObjectMeta, InvolvedObject: from.Regarding, Reason: from.Reason, Message: from.Note, Source: from.DeprecatedSource,
 			FirstTimestamp: from.DeprecatedFirstTimestamp, LastTimestamp: from.DeprecatedLastTimestamp, Count: from.DeprecatedCount, Type: from.Type,
@@ -51,6 +51,8 @@ var eventV1 = api.As[corev1.Event, eventsv1.Event]{
 // eventV1beta1 has the fields of events.k8s.io/v1, but not its strictness.
 var eventV1beta1 = api.As[corev1.Event, eventsv1beta1.Event]{
 	Version: eventsv1beta1.SchemeGroupVersion, List: &eventsv1beta1.EventList{}, Fields: eventFieldNames,
+	Validate: validateTimedReporter, Forgives: isReporter,
+	ValidateUpdate: func(next, _ *corev1.Event) field.ErrorList { return validateTimedReporter(next) },
 	Read: func(from *eventsv1beta1.Event, to *corev1.Event) error {
 		*to = corev1.Event{ObjectMeta: from.ObjectMeta, InvolvedObject: from.Regarding, Reason: from.Reason, Message: from.Note, Source: from.DeprecatedSource,
 			FirstTimestamp: from.DeprecatedFirstTimestamp, LastTimestamp: from.DeprecatedLastTimestamp, Count: from.DeprecatedCount, Type: from.Type,
@@ -73,10 +75,19 @@ var eventV1beta1 = api.As[corev1.Event, eventsv1beta1.Event]{
 
 var eventNamePath = field.NewPath("metadata", "name")
 
-// looseEventName is the rule for names of core/v1, which are of any kind: what it does not
-// take is refused here in other words.
-func looseEventName(e *field.Error) bool {
-	return e.Field == "metadata.name" && strings.HasPrefix(e.Detail, "may not ")
+// otherInEvents tells of what core/v1 refuses and events.k8s.io refuses in other words: names, which are of
+// any kind there, and who tells of the event.
+func otherInEvents(e *field.Error) bool {
+	return isReporter(e) || e.Field == "metadata.name" && strings.HasPrefix(e.Detail, "may not ")
+}
+
+func isReporter(e *field.Error) bool { return e.Field == "reportingComponent" }
+
+func validateTimedReporter(e *corev1.Event) field.ErrorList {
+	if e.EventTime.IsZero() {
+		return nil
+	}
+	return validateReporter(e, "reportingController")
 }
 
 // validateNewEvent is what events.k8s.io/v1 demands of a new event.
@@ -85,9 +96,8 @@ func validateNewEvent(e *corev1.Event) field.ErrorList {
 	if e.Name != "" {
 		errs = meta.Invalids(eventNamePath, e.Name, meta.DNSSubdomain(e.Name))
 	}
+	errs = append(errs, validateTimedReporter(e)...)
 	if e.EventTime.IsZero() {
-		// The rules that events with a time have hold here in any case.
-		errs = append(errs, validateTimedEvent(e)...)
 		errs = append(errs, field.Required(field.NewPath("eventTime"), ""))
 	}
 	if s := e.Series; s != nil {

@@ -8,8 +8,5 @@ import (
 
 // validateFinalizer checks the name of one who must agree before an object goes.
 func validateFinalizer(name string, path *field.Path) field.ErrorList {
-	if errs := meta.NameError(path, name, meta.QualifiedName); len(errs) > 0 {
-		return errs
-	}
-	return meta.Finalizer(name, path)
+	return append(meta.NameError(path, name, meta.QualifiedName), meta.Finalizer(name, path)...)
 }

@@ -135,7 +135,7 @@ func validateLimitOrder(l *corev1.LimitRangeItem, name corev1.ResourceName, at *
 		}
 		min, okMin := l.Min[name]
 		max, okMax := l.Max[name]
-		if okMin && okMax && min.Sign() > 0 {
+		if okMin && okMax && !min.IsZero() {
 			// Thousandths, but of what is too large for them whole units.
 			ratio, limit := float64(r.Value()), float64(max.Value())/float64(min.Value())
 			if r.Value() < resource.MaxMilliValue && min.Value() < resource.MaxMilliValue && max.Value() < resource.MaxMilliValue {

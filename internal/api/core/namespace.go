@@ -15,7 +15,7 @@ var Namespace = api.Kind[corev1.Namespace]{
 	Verbs:  []string{"create", "delete", "get", "list", "patch", "update", "watch"},
 	Name:   api.NameIsDNSLabel,
 	Subresources: []api.Subresource{
-		{Name: "finalize", Kind: coreKind("Namespace"), Verbs: []string{"update"}, Validate: func(next, _ api.Object) field.ErrorList { return validateNamespace(next.(*corev1.Namespace)) }},
+		{Name: "finalize", Kind: coreKind("Namespace"), Verbs: []string{"update"}, Validate: validateFinalize},
 	},
 	Default: defaultNamespace,
 	Prepare: prepareNamespace,
@@ -58,10 +58,19 @@ func prepareNamespace(o *corev1.Namespace) {
 	o.Spec.Finalizers = append(o.Spec.Finalizers, corev1.FinalizerKubernetes)
 }
 
+// validateFinalize is validateNamespace for the subresource. compat: it tells which finalizer is wrong.
+func validateFinalize(next, _ api.Object) field.ErrorList {
+	var errs field.ErrorList
+	for i, f := range next.(*corev1.Namespace).Spec.Finalizers {
+		errs = append(errs, validateFinalizer(string(f), field.NewPath("spec", "finalizers").Index(i))...)
+	}
+	return errs
+}
+
 func validateNamespace(o *corev1.Namespace) field.ErrorList {
 	var errs field.ErrorList
-	for i, f := range o.Spec.Finalizers {
-		errs = append(errs, validateFinalizer(string(f), field.NewPath("spec", "finalizers").Index(i))...)
+	for _, f := range o.Spec.Finalizers {
+		errs = append(errs, validateFinalizer(string(f), field.NewPath("spec", "finalizers"))...)
 	}
 	return errs
 }

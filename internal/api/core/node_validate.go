@@ -1,6 +1,8 @@
 package core
 
 import (
+	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -52,10 +54,23 @@ func validateNode(o *corev1.Node) field.ErrorList {
 		}
 		return errs
 	})...)
-	if c := o.Spec.PodCIDRs; len(errs) == 0 && len(c) > 1 {
-		if len(c) > 2 || strings.Contains(c[0], ":") == strings.Contains(c[1], ":") {
-			errs = append(errs, field.Invalid(podCIDRsPath, c, "may specify no more than one CIDR for each IP family"))
+	return append(errs, validateFamilies(o.Spec.PodCIDRs)...)
+}
+
+// validateFamilies lets two ranges be of one family each.
+func validateFamilies(cidrs []string) field.ErrorList {
+	if len(cidrs) < 2 {
+		return nil
+	}
+	var errs field.ErrorList
+	for i, c := range cidrs {
+		if _, _, err := net.ParseCIDR(c); err != nil {
+			errs = append(errs, field.InternalError(podCIDRsPath, fmt.Errorf("invalid PodCIDRs. failed to check with dual stack with error:invalid CIDR[%d]: <nil> (%v)", i, err)))
+			break
 		}
+	}
+	if len(errs) > 0 || len(cidrs) > 2 || strings.Contains(cidrs[0], ":") == strings.Contains(cidrs[1], ":") {
+		errs = append(errs, field.Invalid(podCIDRsPath, cidrs, "may specify no more than one CIDR for each IP family"))
 	}
 	return errs
 }

@@ -34,7 +34,7 @@ func validateResourceQuota(o *corev1.ResourceQuota) field.ErrorList {
 		errs = append(errs, validateScopes(o.Spec.Scopes, o.Spec.Hard, specPath.Child("scopes"))...)
 	}
 	if o.Spec.ScopeSelector != nil {
-		errs = append(errs, validateScopeSelector(o.Spec.ScopeSelector, o.Spec.Hard, specPath.Child("scopeSelector"))...)
+		errs = append(errs, validateScopeSelector(&o.Spec, specPath.Child("scopeSelector"))...)
 	}
 	errs = append(errs, validateHard(o.Status.Hard, field.NewPath("status", "hard"))...)
 	return append(errs, validateHard(o.Status.Used, field.NewPath("status", "used"))...)
@@ -46,7 +46,7 @@ func validateHard(l corev1.ResourceList, at *field.Path) field.ErrorList {
 		key := at.Key(string(name))
 		errs = append(errs, validateResourceName(name, key)...)
 		if !strings.Contains(string(name), "/") && !quotaResource(name) {
-			errs = append(errs, field.Invalid(key, string(name), "must be a standard resource for quotas"))
+			errs = append(errs, field.Invalid(key, string(name), "must be a standard resource for quota"))
 		}
 		errs = append(errs, validateQuantity(name, q, key)...)
 	}
@@ -73,11 +73,16 @@ func validateScopes(scopes []corev1.ResourceQuotaScope, hard corev1.ResourceList
 		}
 		set[s] = true
 	}
+	return append(errs, conflictingScopes(set, scopes, at)...)
+}
+
+func conflictingScopes(set map[corev1.ResourceQuotaScope]bool, shown []corev1.ResourceQuotaScope, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
 	if set[corev1.ResourceQuotaScopeBestEffort] && set[corev1.ResourceQuotaScopeNotBestEffort] {
-		errs = append(errs, field.Invalid(at, scopes, "conflicting scopes"))
+		errs = append(errs, field.Invalid(at, shown, "conflicting scopes"))
 	}
 	if set[corev1.ResourceQuotaScopeTerminating] && set[corev1.ResourceQuotaScopeNotTerminating] {
-		errs = append(errs, field.Invalid(at, scopes, "conflicting scopes"))
+		errs = append(errs, field.Invalid(at, shown, "conflicting scopes"))
 	}
 	return errs
 }
@@ -113,7 +118,7 @@ func scopeCounts(s corev1.ResourceQuotaScope, name corev1.ResourceName) bool {
 	switch s {
 	case corev1.ResourceQuotaScopeTerminating, corev1.ResourceQuotaScopeNotTerminating, corev1.ResourceQuotaScopeNotBestEffort,
 		corev1.ResourceQuotaScopePriorityClass, corev1.ResourceQuotaScopeCrossNamespacePodAffinity:
-		return slices.Contains(computeResources, name) || name == corev1.ResourceRequestsEphemeralStorage || name == corev1.ResourceLimitsEphemeralStorage || name == corev1.ResourceEphemeralStorage
+		return slices.Contains(computeResources, name)
 	case corev1.ResourceQuotaScopeBestEffort:
 		return name == corev1.ResourcePods
 	case corev1.ResourceQuotaScopeVolumeAttributesClass:
@@ -122,10 +127,12 @@ func scopeCounts(s corev1.ResourceQuotaScope, name corev1.ResourceName) bool {
 	return true
 }
 
-func validateScopeSelector(s *corev1.ScopeSelector, hard corev1.ResourceList, at *field.Path) field.ErrorList {
+func validateScopeSelector(spec *corev1.ResourceQuotaSpec, at *field.Path) field.ErrorList {
+	s := spec.ScopeSelector
 	var errs field.ErrorList
 	path := at.Child("matchExpressions")
-	wrong := misfits{hard: hard}
+	wrong := misfits{hard: spec.Hard}
+	set := map[corev1.ResourceQuotaScope]bool{}
 	for _, r := range s.MatchExpressions {
 		if len(errs) > enoughErrors {
 			return errs
@@ -134,12 +141,12 @@ func validateScopeSelector(s *corev1.ScopeSelector, hard corev1.ResourceList, at
 			errs = append(errs, field.Invalid(path.Child("scopeName"), r.ScopeName, "unsupported scope"))
 		}
 		for range wrong.of(r.ScopeName) {
-			errs = append(errs, field.Invalid(path, meta.GoNames(s.MatchExpressions), "unsupported scope applied to resource"))
+			errs = append(errs, field.Invalid(path, meta.GoNames(s), "unsupported scope applied to resource"))
 		}
 		switch r.ScopeName {
 		case corev1.ResourceQuotaScopeBestEffort, corev1.ResourceQuotaScopeNotBestEffort, corev1.ResourceQuotaScopeTerminating, corev1.ResourceQuotaScopeNotTerminating, corev1.ResourceQuotaScopeCrossNamespacePodAffinity:
 			if r.Operator != corev1.ScopeSelectorOpExists {
-				errs = append(errs, field.Invalid(path.Child("operator"), r.Operator, "must be 'Exist' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"))
+				errs = append(errs, field.Invalid(path.Child("operator"), r.Operator, "must be 'Exists' when scope is any of ResourceQuotaScopeTerminating, ResourceQuotaScopeNotTerminating, ResourceQuotaScopeBestEffort, ResourceQuotaScopeNotBestEffort or ResourceQuotaScopeCrossNamespacePodAffinity"))
 			}
 		}
 		switch r.Operator {
@@ -154,8 +161,10 @@ func validateScopeSelector(s *corev1.ScopeSelector, hard corev1.ResourceList, at
 		default:
 			errs = append(errs, field.Invalid(path.Child("operator"), r.Operator, "not a valid selector operator"))
 		}
+		set[r.ScopeName] = true
 	}
-	return errs
+	// compat: the scopes that are shown are those of the other field.
+	return append(errs, conflictingScopes(set, spec.Scopes, path)...)
 }
 
 func validateResourceQuotaUpdate(next, old *corev1.ResourceQuota) field.ErrorList {

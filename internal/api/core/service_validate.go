@@ -31,6 +31,16 @@ func validateService(o *corev1.Service) field.ErrorList { return checkService(o,
 
 // checkService checks a Service. Node ports that are named twice in a new one are found by who gives them out.
 func checkService(o *corev1.Service, update bool) field.ErrorList {
+	if o.Spec.Type != corev1.ServiceTypeExternalName {
+		// Addresses come first: where they are wrong, nothing else is looked at.
+		errs := meta.Checked(specPath, func(at *field.Path) field.ErrorList { return validateClusterIPs(&o.Spec, at) })
+		if len(errs) == 0 {
+			errs = familyErrors(&o.Spec)
+		}
+		if len(errs) > 0 {
+			return errs
+		}
+	}
 	return meta.Checked(specPath, func(at *field.Path) field.ErrorList { return validateServiceSpec(&o.Spec, at, update) })
 }
 
@@ -43,9 +53,6 @@ func validateServiceSpec(s *corev1.ServiceSpec, at *field.Path, update bool) fie
 	errs = append(errs, validateServicePorts(s, meta.Child(at, "ports"), update)...)
 	errs = append(errs, meta.Labels(s.Selector, meta.Child(at, "selector"))...)
 	errs = append(errs, validateSessionAffinity(s, at)...)
-	if s.Type != corev1.ServiceTypeExternalName {
-		errs = append(errs, validateClusterIPs(s, at)...)
-	}
 	for i, ip := range s.ExternalIPs {
 		idx := meta.Index(meta.Child(at, "externalIPs"), i)
 		if e := meta.IP(idx, ip); len(e) > 0 {
@@ -204,7 +211,7 @@ func validateClusterIPs(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
 		errs = append(errs, field.Required(path, ""))
 	}
 	if len(s.ClusterIPs) > 0 && s.ClusterIP == "" {
-		errs = append(errs, field.Required(at.Child("clusterIP"), ""))
+		errs = append(errs, field.Invalid(path, s.ClusterIPs, "must be empty when `clusterIP` is not specified"))
 	} else if len(s.ClusterIPs) > 0 && s.ClusterIPs[0] != s.ClusterIP {
 		errs = append(errs, field.Invalid(path, s.ClusterIPs, "first value must match `clusterIP`"))
 	}
@@ -217,11 +224,12 @@ func validateClusterIPs(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
 	}
 	good := true
 	for i, ip := range s.ClusterIPs {
-		switch {
-		case ip == corev1.ClusterIPNone && len(s.ClusterIPs) > 1:
-			errs = append(errs, field.Invalid(path.Index(i), ip, "'None' must be the first and only value"))
-			good = false
-		case ip != corev1.ClusterIPNone:
+		if i == 0 && ip == corev1.ClusterIPNone {
+			if len(s.ClusterIPs) > 1 {
+				errs = append(errs, field.Invalid(path, s.ClusterIPs, "'None' must be the first and only value"))
+				good = false
+			}
+		} else {
 			if e := meta.IP(meta.Index(path, i), ip); len(e) > 0 {
 				errs = append(errs, e...)
 				good = false
@@ -267,7 +275,7 @@ func validateLoadBalancer(s *corev1.ServiceSpec, at *field.Path) field.ErrorList
 		}
 	}
 	if len(s.LoadBalancerSourceRanges) > 0 {
-		path := meta.Child(at, "loadBalancerSourceRanges")
+		path := meta.Child(at, "LoadBalancerSourceRanges") // compat: with a capital
 		if !balanced {
 			errs = append(errs, field.Forbidden(path, text))
 		}
@@ -291,8 +299,8 @@ func validateTraffic(s *corev1.ServiceSpec, at *field.Path) field.ErrorList {
 	}
 	if !needsHealthCheck(s) && s.HealthCheckNodePort != 0 {
 		errs = append(errs, field.Invalid(at.Child("healthCheckNodePort"), s.HealthCheckNodePort, "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'"))
-	} else if s.HealthCheckNodePort < 0 {
-		errs = append(errs, field.Invalid(at.Child("healthCheckNodePort"), s.HealthCheckNodePort, "must be greater than or equal to 0"))
+	} else if s.HealthCheckNodePort != 0 {
+		errs = append(errs, meta.Port(s.HealthCheckNodePort, meta.Child(at, "healthCheckNodePort"))...)
 	}
 	switch p := s.InternalTrafficPolicy; {
 	case p == nil && needsClusterIP(s):
