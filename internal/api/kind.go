@@ -94,7 +94,7 @@ type Kind[T any] struct {
 	RequireVersion bool
 	// Orphans leaves an object's dependents alone when it is deleted without a word about them.
 	Orphans bool
-	// LooseFinalizers accepts finalizers without a domain in new objects.
+	// LooseFinalizers accepts finalizers without a domain.
 	LooseFinalizers bool
 	// CreateOnUpdate lets PUT create an object that is not there.
 	CreateOnUpdate bool
@@ -207,7 +207,9 @@ func (k *Kind[T]) Row() *Resource {
 	}
 	k.eraseValidate(r, cast)
 	if k.ValidateUpdate != nil {
-		r.ValidateUpdate = func(next, old Object) field.ErrorList { return meta.Bound(k.ValidateUpdate(cast(next), cast(old))) }
+		r.ValidateUpdate = func(next, old Object) field.ErrorList {
+			return meta.Bound(append(k.finalizers(next), k.ValidateUpdate(cast(next), cast(old))...))
+		}
 	}
 	if k.Warn != nil {
 		r.Warn = func(next, old Object) []string {
@@ -241,22 +243,27 @@ func (k *Kind[T]) Row() *Resource {
 
 // eraseValidate adds what must hold of all kinds' metadata beyond what the server checks.
 func (k *Kind[T]) eraseValidate(r *Resource, cast func(Object) *T) {
-	if k.Virtual || k.LooseFinalizers {
-		if k.Validate != nil {
-			r.Validate = func(o Object) field.ErrorList { return meta.Bound(k.Validate(cast(o))) }
-		}
+	if k.Validate == nil && (k.Virtual || k.LooseFinalizers) {
 		return
 	}
 	r.Validate = func(o Object) field.ErrorList {
-		var errs field.ErrorList
-		for i, f := range o.GetFinalizers() {
-			errs = append(errs, meta.Finalizer(f, field.NewPath("metadata", "finalizers").Index(i))...)
-		}
+		errs := k.finalizers(o)
 		if k.Validate != nil {
 			errs = append(errs, k.Validate(cast(o))...)
 		}
 		return meta.Bound(errs)
 	}
+}
+
+// finalizers refuses those without a domain, where the kind does.
+func (k *Kind[T]) finalizers(o Object) (errs field.ErrorList) {
+	if k.Virtual || k.LooseFinalizers {
+		return nil
+	}
+	for i, f := range o.GetFinalizers() {
+		errs = append(errs, meta.Finalizer(f, field.NewPath("metadata", "finalizers").Index(i))...)
+	}
+	return errs
 }
 
 func (k *Kind[T]) eraseStatus(r *Resource, cast func(Object) *T) {

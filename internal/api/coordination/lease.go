@@ -11,7 +11,7 @@ import (
 var Lease = api.Kind[coordinationv1.Lease]{
 	Version: coordinationv1.SchemeGroupVersion, Resource: "leases", Namespaced: true,
 	CreateOnUpdate: true,
-	RequireVersion: true,
+	RequireVersion: true, LooseFinalizers: true,
 	List:           &coordinationv1.LeaseList{},
 	Versions:       leaseVersions,
 	Lazy:           true,

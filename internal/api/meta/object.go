@@ -24,7 +24,8 @@ func MetadataUpdate(next, old metav1.Object, at *field.Path) field.ErrorList {
 	if changedMetadata(next, old) {
 		return nil
 	}
-	return Bound(validation.ValidateObjectMetaAccessorUpdate(next, old, at))
+	errs := validation.ValidateFinalizers(next.GetFinalizers(), at.Child("finalizers"))
+	return Bound(append(errs, validation.ValidateObjectMetaAccessorUpdate(next, old, at)...))
 }
 
 func newMetadata(o metav1.Object, namespaced bool, name func(string, bool) []string) bool {
@@ -53,7 +54,7 @@ func changedMetadata(next, old metav1.Object) bool {
 		return false
 	}
 	made, before := next.GetCreationTimestamp(), old.GetCreationTimestamp()
-	return sameTime(made.Time, before.Time) && metadata(next)
+	return sameTime(made.Time, before.Time) && finalizers(next.GetFinalizers()) && metadata(next)
 }
 
 func sameTime(a, b time.Time) bool { return a.UTC() == b.UTC() }

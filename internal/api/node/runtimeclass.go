@@ -9,7 +9,7 @@ import (
 // RuntimeClass is all there is about RuntimeClass objects on the server.
 var RuntimeClass = api.Kind[nodev1.RuntimeClass]{
 	Version: nodev1.SchemeGroupVersion, Resource: "runtimeclasses",
-	RequireVersion: true,
+	RequireVersion: true, LooseFinalizers: true,
 	List:           &nodev1.RuntimeClassList{},
 	Versions:       runtimeClassVersions,
 	Validate:       validateRuntimeClass,

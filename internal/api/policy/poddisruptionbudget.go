@@ -11,7 +11,7 @@ import (
 var PodDisruptionBudget = api.Kind[policyv1.PodDisruptionBudget]{
 	Version: policyv1.SchemeGroupVersion, Resource: "poddisruptionbudgets", Short: []string{"pdb"}, Namespaced: true,
 	Versions:       budgetVersions,
-	RequireVersion: true,
+	RequireVersion: true, LooseFinalizers: true,
 	List:           &policyv1.PodDisruptionBudgetList{},
 	Status:         api.StatusOf(func(o *policyv1.PodDisruptionBudget) *policyv1.PodDisruptionBudgetStatus { return &o.Status }).WithValidate(validateBudgetStatus),
 	Spec:           func(o *policyv1.PodDisruptionBudget) any { return &o.Spec },
