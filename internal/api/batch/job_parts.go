@@ -60,7 +60,7 @@ func prepareJob(o *batchv1.Job) {
 	if s.ManualSelector != nil && *s.ManualSelector {
 		return
 	}
-	shared := o.Labels != nil && reflect.ValueOf(o.Labels).Pointer() == reflect.ValueOf(s.Template.Labels).Pointer()
+	shared := len(o.Labels) == 0 || reflect.ValueOf(o.Labels).Pointer() == reflect.ValueOf(s.Template.Labels).Pointer()
 	labels := make(map[string]string, len(s.Template.Labels)+4)
 	for k, v := range s.Template.Labels {
 		labels[k] = v
@@ -76,7 +76,7 @@ func prepareJob(o *batchv1.Job) {
 	}
 	s.Template.Labels = labels
 	if shared {
-		// compat: a job that has its pods' labels has these as well. A name that is no label is reported once, at the template.
+		// compat: a job without labels of its own has those of its pods, these as well. A name that is no label is reported once, at the template.
 		o.Labels = nil
 		if meta.LabelValue(labels[batchv1.JobNameLabel]) == nil {
 			o.Labels = maps.Clone(labels)
