@@ -109,6 +109,8 @@ type Status[T any] struct {
 	Validate func(next, old *T) field.ErrorList
 	// Prepare runs on a status update after spec and metadata were carried over.
 	Prepare func(next, old *T)
+	// Warn is what is told to who writes a status; nil: nothing. What there is to say of the rest was told before.
+	Warn func(next, old *T) []string
 }
 
 // StatusOf describes a status subresource by where the status is.
@@ -145,6 +147,13 @@ func (s *Status[T]) WithPrepare(f func(next, old *T)) *Status[T] {
 func (s *Status[T]) WithValidate(f func(next, old *T) field.ErrorList) *Status[T] {
 	c := *s
 	c.Validate = f
+	return &c
+}
+
+// WithWarn returns the status with words for who writes it.
+func (s *Status[T]) WithWarn(f func(next, old *T) []string) *Status[T] {
+	c := *s
+	c.Warn = f
 	return &c
 }
 
@@ -282,6 +291,9 @@ func (k *Kind[T]) eraseStatus(r *Resource, cast func(Object) *T) {
 	}
 	if s.Validate != nil {
 		r.Status.Validate = func(next, old Object) field.ErrorList { return meta.Bound(s.Validate(cast(next), cast(old))) }
+	}
+	if s.Warn != nil {
+		r.Status.Warn = func(next, old Object) []string { return s.Warn(cast(next), cast(old)) }
 	}
 	if s.Prepare != nil {
 		r.Status.Prepare = func(next, old Object) { s.Prepare(cast(next), cast(old)) }

@@ -111,6 +111,7 @@ type ResourceStatus struct {
 	Only     bool
 	Validate func(next, old Object) field.ErrorList
 	Prepare  func(next, old Object)
+	Warn     func(next, old Object) []string
 }
 
 // ResourceScale is the scale subresource of a row.

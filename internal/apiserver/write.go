@@ -465,8 +465,12 @@ func (s *Server) validateUpdate(t target, next, old api.Object) error {
 	if len(errs) > 0 {
 		return apierrors.NewInvalid(t.groupKind(), t.name, errs)
 	}
-	if r.Warn != nil {
-		for _, w := range r.Warn(next, old) {
+	warn := r.Warn
+	if t.sub == "status" {
+		warn = r.Status.Warn
+	}
+	if warn != nil {
+		for _, w := range warn(next, old) {
 			t.warn(w)
 		}
 	}

@@ -7,9 +7,11 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	metavalidation "k8s.io/apimachinery/pkg/apis/meta/v1/validation"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
+	"k8s.io/client-go/util/jsonpath"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 	"github.com/skiff-k8s/skiff/internal/api/cel"
@@ -348,4 +350,25 @@ func paramRefText(r *admissionregistrationv1.ParamRef) string {
 		return "*/" + r.Name
 	}
 	return r.Namespace + "/" + r.Name
+}
+
+// validatePolicyStatus checks what is told of a policy, and that what is told of an expression says which.
+func validatePolicyStatus(next, _ *admissionregistrationv1.ValidatingAdmissionPolicy) field.ErrorList {
+	at := field.NewPath("status")
+	errs := metavalidation.ValidateConditions(next.Status.Conditions, at.Child("conditions"))
+	if next.Status.TypeChecking == nil {
+		return errs
+	}
+	for i, w := range next.Status.TypeChecking.ExpressionWarnings {
+		idx := at.Child("typeChecking", "expressionWarnings").Index(i)
+		if w.Warning == "" {
+			errs = append(errs, field.Required(idx.Child("warning"), ""))
+		}
+		if w.FieldRef == "" {
+			errs = append(errs, field.Required(idx.Child("fieldRef"), ""))
+		} else if err := jsonpath.New("spec").Parse("{" + w.FieldRef + "}"); err != nil {
+			errs = append(errs, field.Invalid(idx.Child("fieldRef"), w.FieldRef, "invalid JSONPath: "+err.Error()))
+		}
+	}
+	return errs
 }

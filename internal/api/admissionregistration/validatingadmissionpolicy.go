@@ -17,7 +17,7 @@ var ValidatingAdmissionPolicy = api.Kind[admissionregistrationv1.ValidatingAdmis
 	Versions:        validatingPolicyVersions,
 	Status: api.StatusOf(func(o *admissionregistrationv1.ValidatingAdmissionPolicy) *admissionregistrationv1.ValidatingAdmissionPolicyStatus {
 		return &o.Status
-	}).Only(),
+	}).Only().WithValidate(validatePolicyStatus),
 	Spec: func(o *admissionregistrationv1.ValidatingAdmissionPolicy) any { return &o.Spec },
 	Default: func(o *admissionregistrationv1.ValidatingAdmissionPolicy) {
 		meta.DefaultAt(&o.Spec.FailurePolicy, admissionregistrationv1.Fail)

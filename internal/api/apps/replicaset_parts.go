@@ -31,6 +31,7 @@ func validateReplicaSetStatus(next, _ *appsv1.ReplicaSet) field.ErrorList {
 	errs = append(errs, meta.NonNegative(s.ReadyReplicas, at, "readyReplicas")...)
 	errs = append(errs, meta.NonNegative(s.AvailableReplicas, at, "availableReplicas")...)
 	errs = append(errs, meta.NonNegative(s.ObservedGeneration, at, "observedGeneration")...)
+	errs = append(errs, meta.NonNegativeAt(s.TerminatingReplicas, at, "terminatingReplicas")...)
 	for _, c := range []struct {
 		name string
 		n    int32

@@ -182,7 +182,10 @@ func warnStatefulSet(next, old *appsv1.StatefulSet) []string {
 	}
 	warnings := core.TemplateWarnings("", &next.Spec.Template, specPath.Child("template"))
 	for i := range next.Spec.VolumeClaimTemplates {
-		warnings = append(warnings, core.ClaimWarnings(&next.Spec.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i).Child("resources", "requests").Key("storage").String())...)
+		warnings = append(warnings, core.ClaimWarnings(&next.Spec.VolumeClaimTemplates[i].Spec, specPath.Child("volumeClaimTemplates").Index(i).Child("Spec"))...) // compat: with a capital
+	}
+	if n := next.Spec.RevisionHistoryLimit; n != nil && *n < 0 {
+		warnings = append(warnings, specPath.Child("revisionHistoryLimit").String()+": a negative value retains all historical revisions; a value >= 0 is recommended")
 	}
 	return warnings
 }

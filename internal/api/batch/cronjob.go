@@ -22,7 +22,7 @@ var CronJob = api.Kind[batchv1.CronJob]{
 		if old != nil && old.Generation == next.Generation {
 			return nil
 		}
-		return core.TemplateWarnings("", &next.Spec.JobTemplate.Spec.Template, specPath.Child("jobTemplate", "spec", "template"))
+		return core.TemplateWarnings(nameIfNew(old == nil, next.Name), &next.Spec.JobTemplate.Spec.Template, specPath.Child("jobTemplate", "spec", "template"))
 	},
 	Columns: api.Columns[batchv1.CronJob]{
 		api.NameColumn[batchv1.CronJob](),

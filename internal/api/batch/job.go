@@ -26,7 +26,7 @@ var Job = api.Kind[batchv1.Job]{
 		if old != nil && old.Generation == next.Generation {
 			return nil
 		}
-		return core.TemplateWarnings("", &next.Spec.Template, specPath.Child("template"))
+		return core.TemplateWarnings(nameIfNew(old == nil, next.Name), &next.Spec.Template, specPath.Child("template"))
 	},
 	Fields: map[string]func(*batchv1.Job) string{
 		"status.successful": func(o *batchv1.Job) string { return strconv.Itoa(int(o.Status.Succeeded)) },

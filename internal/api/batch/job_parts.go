@@ -142,3 +142,11 @@ func jobDuration(o *batchv1.Job) string {
 	}
 	return duration.HumanDuration(o.Status.CompletionTime.Sub(o.Status.StartTime.Time))
 }
+
+// nameIfNew is the name that pods will have, of what is new.
+func nameIfNew(created bool, name string) string {
+	if created {
+		return name
+	}
+	return ""
+}

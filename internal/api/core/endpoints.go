@@ -16,6 +16,7 @@ var Endpoints = api.Kind[corev1.Endpoints]{
 	Default:        defaultEndpoints,
 	Validate:       validateEndpoints,
 	ValidateUpdate: func(next, _ *corev1.Endpoints) field.ErrorList { return validateEndpoints(next) },
+	Warn:           warnEndpoints,
 	Deprecated:     "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
 	Columns: api.Columns[corev1.Endpoints]{
 		api.NameColumn[corev1.Endpoints](),

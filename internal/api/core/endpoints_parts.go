@@ -134,3 +134,18 @@ func endpointsText(o *corev1.Endpoints) string {
 	}
 	return text
 }
+
+// warnEndpoints tells of addresses that are not written as is usual.
+func warnEndpoints(next, _ *corev1.Endpoints) []string {
+	var w warnings
+	for i := range next.Subsets {
+		at := field.NewPath("subsets").Index(i)
+		for j := range next.Subsets[i].Addresses {
+			w.address(next.Subsets[i].Addresses[j].IP, at.Child("addresses").Index(j).Child("ip"))
+		}
+		for j := range next.Subsets[i].NotReadyAddresses {
+			w.address(next.Subsets[i].NotReadyAddresses[j].IP, at.Child("notReadyAddresses").Index(j).Child("ip"))
+		}
+	}
+	return w
+}

@@ -27,6 +27,7 @@ func prepareNodeStatus(next, old *corev1.Node) {
 	if old.Status.Config == nil {
 		next.Status.Config = nil
 	}
+	defaultNode(next)
 }
 
 func warnNode(next, _ *corev1.Node) []string {

@@ -10,7 +10,7 @@ import (
 var PersistentVolume = api.Kind[corev1.PersistentVolume]{
 	Version: corev1.SchemeGroupVersion, Resource: "persistentvolumes", Short: []string{"pv"},
 	List:           &corev1.PersistentVolumeList{},
-	Status:         api.StatusOf(func(o *corev1.PersistentVolume) *corev1.PersistentVolumeStatus { return &o.Status }),
+	Status:         api.StatusOf(func(o *corev1.PersistentVolume) *corev1.PersistentVolumeStatus { return &o.Status }).WithPrepare(preparePersistentVolumeStatus),
 	Default:        defaultPersistentVolume,
 	Prepare:        preparePersistentVolume,
 	Validate:       validatePersistentVolume,

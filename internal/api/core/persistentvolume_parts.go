@@ -40,6 +40,19 @@ func preparePersistentVolume(o *corev1.PersistentVolume) {
 	o.Status.LastPhaseTransitionTime = &now
 }
 
+// preparePersistentVolumeStatus dates a change of the phase.
+func preparePersistentVolumeStatus(next, old *corev1.PersistentVolume) {
+	meta.Default(&next.Status.Phase, corev1.VolumePending)
+	switch {
+	case next.Status.LastPhaseTransitionTime != nil && !next.Status.LastPhaseTransitionTime.Equal(old.Status.LastPhaseTransitionTime):
+	case next.Status.Phase != old.Status.Phase:
+		now := metav1.Now()
+		next.Status.LastPhaseTransitionTime = &now
+	default:
+		next.Status.LastPhaseTransitionTime = old.Status.LastPhaseTransitionTime
+	}
+}
+
 var reclaimPolicies = []corev1.PersistentVolumeReclaimPolicy{corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRecycle, corev1.PersistentVolumeReclaimRetain}
 
 func validatePersistentVolume(o *corev1.PersistentVolume) field.ErrorList {
@@ -217,6 +230,16 @@ func mountsWithOptions(s *corev1.PersistentVolumeSpec) bool {
 	return s.GCEPersistentDisk != nil || s.AWSElasticBlockStore != nil || s.Glusterfs != nil || s.NFS != nil || s.RBD != nil ||
 		s.Quobyte != nil || s.CephFS != nil || s.ISCSI != nil || s.Cinder != nil || s.AzureFile != nil || s.AzureDisk != nil ||
 		s.VsphereVolume != nil || s.PhotonPersistentDisk != nil
+}
+
+// ValidateInlineVolume checks of a volume that no claim knows how it may be used and where it is.
+func ValidateInlineVolume(s *corev1.PersistentVolumeSpec, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	if len(s.AccessModes) == 0 {
+		errs = append(errs, field.Required(at.Child("accessModes"), ""))
+	}
+	errs = append(errs, validateAccessModes(s.AccessModes, at.Child("accessModes"))...)
+	return append(errs, validatePersistentSource(s, "", at)...)
 }
 
 func validateMonitors(monitors []string, at *field.Path, pairs ...string) field.ErrorList {

@@ -11,7 +11,7 @@ import (
 var PersistentVolumeClaim = api.Kind[corev1.PersistentVolumeClaim]{
 	Version: corev1.SchemeGroupVersion, Resource: "persistentvolumeclaims", Short: []string{"pvc"}, Namespaced: true,
 	List:    &corev1.PersistentVolumeClaimList{},
-	Status:  api.StatusOf(func(o *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaimStatus { return &o.Status }),
+	Status:  api.StatusOf(func(o *corev1.PersistentVolumeClaim) *corev1.PersistentVolumeClaimStatus { return &o.Status }).WithPrepare(prepareClaimStatus).WithValidate(validateClaimStatus),
 	Default: func(o *corev1.PersistentVolumeClaim) { DefaultClaimSpec(&o.Spec) },
 	Prepare: func(o *corev1.PersistentVolumeClaim) {
 		o.Status.Phase = corev1.ClaimPending

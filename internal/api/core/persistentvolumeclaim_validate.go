@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
@@ -142,15 +143,24 @@ func validateClaimUpdate(next, old *corev1.PersistentVolumeClaim) field.ErrorLis
 }
 
 func warnClaim(next, _ *corev1.PersistentVolumeClaim) []string {
-	return ClaimWarnings(&next.Spec, "spec.resources.requests[storage]")
+	var w warnings
+	if _, ok := next.Annotations[corev1.BetaStorageClassAnnotation]; ok {
+		w.add(annotationsPath.Key(corev1.BetaStorageClassAnnotation), `deprecated since v1.8; use "storageClassName" attribute instead`)
+	}
+	return append(w, ClaimWarnings(&next.Spec, specPath)...)
 }
 
 // ClaimWarnings tells of sizes that no disk can have.
-func ClaimWarnings(s *corev1.PersistentVolumeClaimSpec, at string) []string {
-	if q, ok := s.Resources.Requests[corev1.ResourceStorage]; ok && q.MilliValue()%1000 != 0 {
-		return []string{at + ": fractional byte value \"" + q.String() + "\" is invalid, must be an integer"}
+func ClaimWarnings(s *corev1.PersistentVolumeClaimSpec, at *field.Path) []string {
+	var w warnings
+	fraction := func(list string, l corev1.ResourceList) {
+		if q, ok := l[corev1.ResourceStorage]; ok && q.MilliValue()%1000 != 0 {
+			w.add(at.Child("resources", list).Key("storage"), "fractional byte value \""+q.String()+"\" is invalid, must be an integer")
+		}
 	}
-	return nil
+	fraction("requests", s.Resources.Requests)
+	fraction("limits", s.Resources.Limits)
+	return w
 }
 
 func claimCapacity(o *corev1.PersistentVolumeClaim) string {
@@ -175,4 +185,51 @@ func claimClass(o *corev1.PersistentVolumeClaim) string {
 		return *o.Spec.StorageClassName
 	}
 	return ""
+}
+
+var resizeStatuses = []corev1.ClaimResourceStatus{corev1.PersistentVolumeClaimControllerResizeInProgress, corev1.PersistentVolumeClaimControllerResizeInfeasible,
+	corev1.PersistentVolumeClaimNodeResizeInProgress, corev1.PersistentVolumeClaimNodeResizeInfeasible, corev1.PersistentVolumeClaimNodeResizePending}
+
+func prepareClaimStatus(next, _ *corev1.PersistentVolumeClaim) {
+	meta.Default(&next.Status.Phase, corev1.ClaimPending)
+	for _, l := range []corev1.ResourceList{next.Status.Capacity, next.Status.AllocatedResources} {
+		meta.RoundUpToMilli(l)
+	}
+}
+
+func validateClaimStatus(next, _ *corev1.PersistentVolumeClaim) field.ErrorList {
+	var errs field.ErrorList
+	s := &next.Status
+	amount := func(q resource.Quantity, at *field.Path) {
+		if q.Sign() < 0 {
+			errs = append(errs, field.Invalid(at, q.Value(), "must be a valid resource quantity"))
+		}
+	}
+	for name, q := range s.Capacity {
+		amount(q, statusPath.Child("capacity").Key(string(name)))
+	}
+	at := statusPath.Child("allocatedResourceStatuses")
+	for name, v := range s.AllocatedResourceStatuses {
+		errs = append(errs, validateClaimResource(name, at)...)
+		if !slices.Contains(resizeStatuses, v) {
+			errs = append(errs, field.NotSupported(at, name, resizeStatuses)) // compat: the name is told, not what was wrong
+		}
+	}
+	at = statusPath.Child("allocatedResources")
+	for name, q := range s.AllocatedResources {
+		errs = append(errs, validateClaimResource(name, at)...)
+		amount(q, at.Key(string(name)))
+	}
+	return errs
+}
+
+// validateClaimResource accepts storage, and what others than Kubernetes count.
+func validateClaimResource(name corev1.ResourceName, at *field.Path) field.ErrorList {
+	if errs := meta.NameError(at, string(name), meta.QualifiedName); len(errs) > 0 {
+		return errs
+	}
+	if name != corev1.ResourceStorage && nativeResource(name) {
+		return field.ErrorList{field.NotSupported(at, name, []corev1.ResourceName{corev1.ResourceStorage})}
+	}
+	return nil
 }

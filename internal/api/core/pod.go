@@ -17,7 +17,7 @@ const IndexNode = "node"
 var Pod = api.Kind[corev1.Pod]{
 	Version: corev1.SchemeGroupVersion, Resource: "pods", Short: []string{"po"}, Categories: []string{"all"}, Namespaced: true,
 	List:   &corev1.PodList{},
-	Status: api.StatusOf(func(o *corev1.Pod) *corev1.PodStatus { return &o.Status }).WithValidate(validatePodStatusUpdate).WithPrepare(preparePodStatus),
+	Status: api.StatusOf(func(o *corev1.Pod) *corev1.PodStatus { return &o.Status }).WithValidate(validatePodStatusUpdate).WithPrepare(preparePodStatus).WithWarn(warnPodStatus),
 	Spec:   func(o *corev1.Pod) any { return &o.Spec },
 	Subresources: []api.Subresource{
 		{Name: "attach", Kind: coreKind("PodAttachOptions"), Verbs: streamVerbs},

@@ -2,6 +2,7 @@ package core
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api/meta"
@@ -81,4 +82,20 @@ func validateExtendedClaim(p *corev1.Pod, at *field.Path) field.ErrorList {
 		return append(errs, field.Required(meta.Child(at, "resourceClaimName"), ""))
 	}
 	return append(errs, meta.NameError(meta.Child(at, "resourceClaimName"), s.ResourceClaimName, meta.DNSSubdomain)...)
+}
+
+// warnPodStatus tells of addresses in another spelling than the usual.
+func warnPodStatus(next, _ *corev1.Pod) []string {
+	var w []string
+	for i := range next.Status.PodIPs {
+		if ip := next.Status.PodIPs[i].IP; !meta.CanonicalIP(ip) {
+			w = append(w, validation.GetWarningsForIP(statusPath.Child("podIPs").Index(i).Child("ip"), ip)...)
+		}
+	}
+	for i := range next.Status.HostIPs {
+		if ip := next.Status.HostIPs[i].IP; !meta.CanonicalIP(ip) {
+			w = append(w, validation.GetWarningsForIP(statusPath.Child("hostIPs").Index(i).Child("ip"), ip)...)
+		}
+	}
+	return w
 }

@@ -199,25 +199,19 @@ func validatePodStatus(next, old *corev1.Pod, at *field.Path) field.ErrorList {
 	if s.NominatedNodeName != "" {
 		errs = append(errs, meta.NameError(meta.Child(at, "nominatedNodeName"), s.NominatedNodeName, meta.DNSSubdomain)...)
 	}
-	errs = append(errs, meta.NonNegative(s.ObservedGeneration, at, "observedGeneration")...)
+	if s.ObservedGeneration < 0 {
+		errs = append(errs, field.Invalid(at.Child("observedGeneration"), s.ObservedGeneration, "must be a non-negative integer"))
+	}
 	if s.QOSClass != old.Status.QOSClass && old.Status.QOSClass != "" {
 		errs = append(errs, field.Invalid(at.Child("qosClass"), s.QOSClass, meta.FieldImmutable))
 	}
-	for i, ip := range s.PodIPs {
-		errs = append(errs, meta.IP(meta.Index(meta.Child(at, "podIPs"), i), ip.IP)...)
-	}
-	if ips := s.PodIPs; len(ips) > 2 || len(ips) == 2 && isIPv6(ips[0].IP) == isIPv6(ips[1].IP) {
-		errs = append(errs, field.Invalid(meta.Child(at, "podIPs"), meta.GoNames(ips), oneOfEachFamily))
-	}
+	errs = append(errs, validateIPs(s.PodIPs, func(ip corev1.PodIP) string { return ip.IP }, meta.Child(at, "podIPs"))...)
 	for i, ip := range s.HostIPs {
 		if i == 0 && ip.IP != s.HostIP {
 			errs = append(errs, field.Invalid(meta.Child(meta.Index(meta.Child(at, "hostIPs"), 0), "ip"), ip.IP, "must be equal to `hostIP`"))
 		}
-		errs = append(errs, meta.IP(meta.Index(meta.Child(at, "hostIPs"), i), ip.IP)...)
 	}
-	if ips := s.HostIPs; len(ips) > 2 || len(ips) == 2 && isIPv6(ips[0].IP) == isIPv6(ips[1].IP) {
-		errs = append(errs, field.Invalid(meta.Child(at, "hostIPs"), meta.GoNames(ips), oneOfEachFamily))
-	}
+	errs = append(errs, validateIPs(s.HostIPs, func(ip corev1.HostIP) string { return ip.IP }, meta.Child(at, "hostIPs"))...)
 	errs = append(errs, validatePodConditions(s.Conditions, meta.Child(at, "conditions"))...)
 	errs = append(errs, validateClaimStatuses(next, meta.Child(at, "resourceClaimStatuses"))...)
 	errs = append(errs, validateExtendedClaim(next, meta.Child(at, "extendedResourceClaimStatus"))...)
@@ -226,7 +220,27 @@ func validatePodStatus(next, old *corev1.Pod, at *field.Path) field.ErrorList {
 	return append(errs, validateRevival(next, s.InitContainerStatuses, old.Status.InitContainerStatuses, meta.Child(at, "initContainerStatuses"))...)
 }
 
-const oneOfEachFamily = "may specify no more than one IP for each IP family"
+// validateIPs accepts one address of each family.
+func validateIPs[T any](ips []T, text func(T) string, at *field.Path) field.ErrorList {
+	var errs field.ErrorList
+	odd := -1
+	for i := range ips {
+		bad := meta.IP(meta.Index(at, i), text(ips[i]))
+		if errs = append(errs, bad...); len(bad) > 0 && odd < 0 {
+			odd = i
+		}
+	}
+	if len(ips) < 2 {
+		return errs
+	}
+	if odd >= 0 {
+		errs = append(errs, field.InternalError(at, fmt.Errorf("failed to check for dual stack with error:invalid IP[%d]: %s", odd, text(ips[odd]))))
+	}
+	if len(ips) > 2 || odd >= 0 || isIPv6(text(ips[0])) == isIPv6(text(ips[1])) {
+		errs = append(errs, field.Invalid(at, meta.GoNames(ips), "may specify no more than one IP for each IP family"))
+	}
+	return errs
+}
 
 // validateClaimStatuses checks what is told of the claims that the pod names.
 func validateClaimStatuses(p *corev1.Pod, at *field.Path) field.ErrorList {
@@ -247,8 +261,7 @@ func validateClaimStatuses(p *corev1.Pod, at *field.Path) field.ErrorList {
 			errs = append(errs, field.Duplicate(meta.Child(idx, "name"), s.Name))
 		}
 		if s.ResourceClaimName != nil {
-			// compat: the error names the other field.
-			errs = append(errs, meta.NameError(meta.Child(idx, "name"), *s.ResourceClaimName, meta.DNSSubdomain)...)
+			errs = append(errs, meta.NameError(meta.Child(idx, "resourceClaimName"), *s.ResourceClaimName, meta.DNSSubdomain)...)
 		}
 	}
 	return errs

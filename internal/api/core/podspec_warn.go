@@ -18,7 +18,7 @@ func warnPod(next, old *corev1.Pod) []string {
 		return nil
 	}
 	var w warnings
-	if old == nil && next.Spec.Hostname == "" {
+	if old == nil {
 		if msgs := meta.DNSLabel(next.Name); len(msgs) > 0 && next.Name != "" {
 			w = append(w, fmt.Sprintf("metadata.name: this is used in the Pod's hostname, which can result in surprising behavior; a DNS label is recommended: %v", msgs))
 		}
@@ -171,10 +171,13 @@ func (w *warnings) lists(s *corev1.PodSpec, at *field.Path) {
 	if len(s.ImagePullSecrets) > 0 {
 		var names seen[string]
 		for i := range s.ImagePullSecrets {
-			if name := s.ImagePullSecrets[i].Name; name == "" {
-				w.add(at.Child("imagePullSecrets").Index(i).Child("name"), `invalid empty name ""`)
-			} else if names.add(name) {
+			if name := s.ImagePullSecrets[i].Name; names.add(name) {
 				w.add(at.Child("imagePullSecrets").Index(i).Child("name"), fmt.Sprintf("duplicate name %q", name))
+			}
+		}
+		for i := range s.ImagePullSecrets {
+			if s.ImagePullSecrets[i].Name == "" {
+				w.add(at.Child("imagePullSecrets").Index(i).Child("name"), `invalid empty name ""`)
 			}
 		}
 	}

@@ -26,53 +26,28 @@ type portKey struct {
 }
 
 // ports tells of ports that are there twice, in one container or in several, and of
-// names that lead to the first port only, be it that of a container or of a sidecar.
+// names that lead to the first port only.
 func (w *warnings) ports(s *corev1.PodSpec, at *field.Path) {
 	var few [16]containerPort
 	all := few[:0]
 	for i := range s.InitContainers {
-		c := &s.InitContainers[i]
-		if c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways {
-			continue
-		}
-		for j := range c.Ports {
-			all = append(all, containerPort{"initContainers", i, j, &c.Ports[j]})
+		for j := range s.InitContainers[i].Ports {
+			all = append(all, containerPort{"initContainers", i, j, &s.InitContainers[i].Ports[j]})
 		}
 	}
-	sidecars := len(all)
 	for i := range s.Containers {
-		c := &s.Containers[i]
-		for j := range c.Ports {
-			all = append(all, containerPort{"containers", i, j, &c.Ports[j]})
+		for j := range s.Containers[i].Ports {
+			all = append(all, containerPort{"containers", i, j, &s.Containers[i].Ports[j]})
 		}
 	}
 	// Many are found by their numbers and names; of those that are equal some are enough.
 	many := len(all) > len(few)
 	var byPort map[portKey][]int
-	var byName map[string]int
 	if many {
-		byPort, byName = map[portKey][]int{}, map[string]int{}
+		byPort = map[portKey][]int{}
 	}
 	for k := range all {
 		p := &all[k]
-		if !many {
-			for o := range k {
-				if p.Name != "" && all[o].Name == p.Name {
-					w.portName(p, &all[o], at)
-					break
-				}
-			}
-		}
-		if many && p.Name != "" {
-			if o, ok := byName[p.Name]; ok {
-				w.portName(p, &all[o], at)
-			} else {
-				byName[p.Name] = k
-			}
-		}
-		if k < sidecars {
-			continue
-		}
 		if many {
 			key := portKey{p.ContainerPort.ContainerPort, p.Protocol}
 			for _, o := range byPort[key] {
@@ -82,7 +57,7 @@ func (w *warnings) ports(s *corev1.PodSpec, at *field.Path) {
 				byPort[key] = append(byPort[key], k)
 			}
 		} else {
-			for o := sidecars; o < k; o++ {
+			for o := range k {
 				if q := &all[o]; q.ContainerPort.ContainerPort == p.ContainerPort.ContainerPort && q.Protocol == p.Protocol {
 					w.portPair(p, q, at)
 				}
@@ -90,6 +65,34 @@ func (w *warnings) ports(s *corev1.PodSpec, at *field.Path) {
 		}
 		if p.HostIP != "" && p.HostPort == 0 {
 			w.add(p.path(at), fmt.Sprintf("hostIP set without hostPort: %+v", *p.ContainerPort))
+		}
+	}
+	w.portNames(all, many, at)
+}
+
+func (w *warnings) portNames(all []containerPort, many bool, at *field.Path) {
+	var byName map[string]int
+	if many {
+		byName = map[string]int{}
+	}
+	for k := range all {
+		p := &all[k]
+		if p.Name == "" {
+			continue
+		}
+		if many {
+			if o, ok := byName[p.Name]; ok {
+				w.portName(p, &all[o], at)
+			} else {
+				byName[p.Name] = k
+			}
+			continue
+		}
+		for o := range k {
+			if all[o].Name == p.Name {
+				w.portName(p, &all[o], at)
+				break
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package core
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/skiff-k8s/skiff/internal/api"
 )
@@ -10,7 +11,7 @@ import (
 var ResourceQuota = api.Kind[corev1.ResourceQuota]{
 	Version: corev1.SchemeGroupVersion, Resource: "resourcequotas", Short: []string{"quota"}, Namespaced: true,
 	List:           &corev1.ResourceQuotaList{},
-	Status:         api.StatusOf(func(o *corev1.ResourceQuota) *corev1.ResourceQuotaStatus { return &o.Status }),
+	Status:         api.StatusOf(func(o *corev1.ResourceQuota) *corev1.ResourceQuotaStatus { return &o.Status }).WithPrepare(func(next, _ *corev1.ResourceQuota) { defaultResourceQuota(next) }).WithValidate(func(next, _ *corev1.ResourceQuota) field.ErrorList { return validateResourceQuota(next) }),
 	Default:        defaultResourceQuota,
 	Validate:       validateResourceQuota,
 	ValidateUpdate: validateResourceQuotaUpdate,

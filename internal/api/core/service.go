@@ -15,7 +15,7 @@ var Service = api.Kind[corev1.Service]{
 	Storage:        "services/specs",
 	CreateOnUpdate: true,
 	List:           &corev1.ServiceList{},
-	Status:         api.StatusOf(func(o *corev1.Service) *corev1.ServiceStatus { return &o.Status }).WithPrepare(prepareServiceStatus).WithValidate(validateServiceStatus),
+	Status:         api.StatusOf(func(o *corev1.Service) *corev1.ServiceStatus { return &o.Status }).WithPrepare(prepareServiceStatus).WithValidate(validateServiceStatus).WithWarn(warnServiceStatus),
 	Indexes: map[string]func(*corev1.Service) []string{
 		"clusterIP": func(o *corev1.Service) []string {
 			if o.Spec.ClusterIP == corev1.ClusterIPNone {

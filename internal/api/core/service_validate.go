@@ -346,7 +346,7 @@ func warnService(next, _ *corev1.Service) []string {
 	for i, ip := range s.ExternalIPs {
 		warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("externalIPs").Index(i), ip)...)
 	}
-	if s.LoadBalancerIP != "" && net.ParseIP(s.LoadBalancerIP) != nil {
+	if s.LoadBalancerIP != "" && len(validation.IsValidIPForLegacyField(specPath, s.LoadBalancerIP, false, nil)) == 0 {
 		warnings = append(warnings, validation.GetWarningsForIP(specPath.Child("loadBalancerIP"), s.LoadBalancerIP)...)
 	}
 	for i, r := range s.LoadBalancerSourceRanges {

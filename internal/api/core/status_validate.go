@@ -82,6 +82,16 @@ func validateServiceStatus(next, old *corev1.Service) field.ErrorList {
 	return errs
 }
 
+func warnServiceStatus(next, _ *corev1.Service) []string {
+	var w []string
+	for i := range next.Status.LoadBalancer.Ingress {
+		if ip := next.Status.LoadBalancer.Ingress[i].IP; ip != "" {
+			w = append(w, validation.GetWarningsForIP(statusPath.Child("loadBalancer", "ingress").Index(i), ip)...)
+		}
+	}
+	return w
+}
+
 // ingressPoint checks where a load balancer takes traffic in.
 func ingressPoint(ip, hostname string, kept []string, at *field.Path) field.ErrorList {
 	var errs field.ErrorList

@@ -41,12 +41,12 @@ func (w *warnings) volume(v *corev1.Volume, at *field.Path) {
 	case v.Projected != nil:
 		w.projected(v.Name, v.Projected, few[:0])
 	case v.Ephemeral != nil && v.Ephemeral.VolumeClaimTemplate != nil:
-		*w = append(*w, ClaimWarnings(&v.Ephemeral.VolumeClaimTemplate.Spec, at.Child("ephemeral", "volumeClaimTemplate", "spec", "resources", "requests").Key("storage").String())...)
+		*w = append(*w, ClaimWarnings(&v.Ephemeral.VolumeClaimTemplate.Spec, at.Child("ephemeral", "volumeClaimTemplate", "spec"))...)
 	}
 }
 
 func (w *warnings) projected(volume string, p *corev1.ProjectedVolumeSource, files []file) {
-	empty := len(p.Sources) == 0
+	empty := false
 	for i := range p.Sources {
 		switch s := &p.Sources[i]; {
 		case s.Secret != nil:
@@ -67,9 +67,9 @@ func (w *warnings) projected(volume string, p *corev1.ProjectedVolumeSource, fil
 				files = append(files, file{t.Path, "ClusterTrustBundle", *name})
 			}
 		case s.PodCertificate != nil:
-			for _, path := range [...]string{s.PodCertificate.CredentialBundlePath, s.PodCertificate.KeyPath, s.PodCertificate.CertificateChainPath} {
-				files = append(files, file{path, "PodCertificate", ""})
-			}
+			c := s.PodCertificate
+			files = append(files, file{c.CertificateChainPath, "PodCertificate chain", ""}, file{c.KeyPath, "PodCertificate key", ""},
+				file{c.CredentialBundlePath, "PodCertificate credential bundle", ""})
 		default:
 			empty = true
 		}

@@ -13,8 +13,7 @@ func warnReplicationController(next, old *corev1.ReplicationController) []string
 	if old == nil {
 		name = next.Name
 	}
-	// compat: the path has no spec before it.
-	return TemplateWarnings(name, next.Spec.Template, field.NewPath("template"))
+	return TemplateWarnings(name, next.Spec.Template, specPath.Child("template"))
 }
 
 func warnPodTemplate(next, old *corev1.PodTemplate) []string {

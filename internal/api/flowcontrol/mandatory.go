@@ -77,7 +77,7 @@ func oneEach[T ~string](n int, at func(int) T) field.ErrorList {
 		}
 		seen[t] = true
 		if t == "" {
-			errs = append(errs, field.Required(path, "must not be empty"))
+			errs = append(errs, field.Required(path, ""))
 		}
 	}
 	return errs

@@ -13,7 +13,7 @@ var Ingress = api.Kind[networkingv1.Ingress]{
 	Versions:       ingressVersions,
 	Storage:        "ingress",
 	List:           &networkingv1.IngressList{},
-	Status:         api.StatusOf(func(o *networkingv1.Ingress) *networkingv1.IngressStatus { return &o.Status }).WithValidate(validateIngressStatus),
+	Status:         api.StatusOf(func(o *networkingv1.Ingress) *networkingv1.IngressStatus { return &o.Status }).WithValidate(validateIngressStatus).WithWarn(warnIngressStatus),
 	Spec:           func(o *networkingv1.Ingress) any { return &o.Spec },
 	Validate:       validateIngress,
 	Warn:           warnIngress,

@@ -33,6 +33,16 @@ func validateIngressStatus(next, old *networkingv1.Ingress) field.ErrorList {
 	return errs
 }
 
+func warnIngressStatus(next, _ *networkingv1.Ingress) []string {
+	var w []string
+	for i := range next.Status.LoadBalancer.Ingress {
+		if ip := next.Status.LoadBalancer.Ingress[i].IP; ip != "" {
+			w = append(w, validation.GetWarningsForIP(field.NewPath("status", "loadBalancer", "ingress").Index(i), ip)...)
+		}
+	}
+	return w
+}
+
 // warnIngress tells those who make an Ingress of the annotation that a field took the place of.
 func warnIngress(next, old *networkingv1.Ingress) []string {
 	if _, ok := next.Annotations[classAnnotation]; ok && old == nil && next.Spec.IngressClassName == nil {

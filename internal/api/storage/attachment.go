@@ -29,12 +29,11 @@ func validateAttachment(o *storagev1.VolumeAttachment) field.ErrorList {
 		errs = append(errs, field.Forbidden(at, "must specify exactly one of inlineVolumeSpec and persistentVolumeName"))
 	case s.Source.InlineVolumeSpec != nil:
 		errs = append(errs, validateInline(s.Source.InlineVolumeSpec, at.Child("inlineVolumeSpec"))...)
-	case s.Source.PersistentVolumeName != nil:
-		if *s.Source.PersistentVolumeName == "" {
-			errs = append(errs, field.Required(at.Child("persistentVolumeName"), "must specify non empty persistentVolumeName"))
-		} else {
-			errs = append(errs, meta.NameError(at.Child("persistentVolumeName"), *s.Source.PersistentVolumeName, meta.DNSSubdomain)...)
-		}
+	case *s.Source.PersistentVolumeName == "":
+		errs = append(errs, field.Required(at.Child("persistentVolumeName"), "must specify non empty persistentVolumeName"))
+	}
+	if name := s.Source.PersistentVolumeName; name != nil {
+		errs = append(errs, meta.NameError(at.Child("persistentVolumeName"), *name, meta.DNSSubdomain)...)
 	}
 	return append(errs, meta.NameError(specPath.Child("nodeName"), s.NodeName, meta.DNSSubdomain)...)
 }
@@ -51,23 +50,25 @@ func validateAttachmentUpdate(next, old *storagev1.VolumeAttachment) field.Error
 func validateInline(s *corev1.PersistentVolumeSpec, at *field.Path) field.ErrorList {
 	const inline = "in the context of inline volumes"
 	var errs field.ErrorList
-	if s.ClaimRef != nil {
-		errs = append(errs, field.Forbidden(at.Child("claimRef"), "may not be specified "+inline))
+	forbid := func(name string, set bool) {
+		if set {
+			errs = append(errs, field.Forbidden(at.Child(name), "may not be specified "+inline))
+		}
 	}
-	if len(s.Capacity) > 0 {
-		errs = append(errs, field.Forbidden(at.Child("capacity"), "may not be specified "+inline))
-	}
-	if len(s.AccessModes) == 0 {
-		errs = append(errs, field.Required(at.Child("accessModes"), ""))
-	}
+	forbid("claimRef", s.ClaimRef != nil)
+	forbid("capacity", len(s.Capacity) > 0)
 	if s.CSI == nil {
-		return append(errs, field.Required(at.Child("csi"), "has to be specified "+inline))
+		errs = append(errs, field.Required(at.Child("csi"), "has to be specified "+inline))
 	}
-	errs = append(errs, core.ValidateCSIDriverName(s.CSI.Driver, at.Child("csi", "driver"))...)
-	if s.CSI.VolumeHandle == "" {
-		errs = append(errs, field.Required(at.Child("csi", "volumeHandle"), ""))
+	if p := s.PersistentVolumeReclaimPolicy; p != "" && p != corev1.PersistentVolumeReclaimRetain {
+		errs = append(errs, field.Forbidden(at.Child("persistentVolumeReclaimPolicy"), "may only be "+string(corev1.PersistentVolumeReclaimRetain)+" "+inline))
 	}
-	return errs
+	forbid("storageClassName", s.StorageClassName != "")
+	if m := s.VolumeMode; m != nil && *m != corev1.PersistentVolumeFilesystem {
+		errs = append(errs, field.Forbidden(at.Child("volumeMode"), "may not specify volumeMode other than "+string(corev1.PersistentVolumeFilesystem)+" "+inline))
+	}
+	forbid("nodeAffinity", s.NodeAffinity != nil)
+	return append(errs, core.ValidateInlineVolume(s, at)...)
 }
 
 // validateAttachmentStatus bounds what drivers tell.
@@ -76,9 +77,6 @@ func validateAttachmentStatus(next, _ *storagev1.VolumeAttachment) field.ErrorLi
 	var errs field.ErrorList
 	size, metadata := 0, at.Child("attachmentMetadata")
 	for k, v := range s.AttachmentMetadata {
-		if k == "" {
-			errs = append(errs, field.Invalid(metadata, k, "field can not be empty."))
-		}
 		size += len(k) + len(v)
 	}
 	if size > maxAttachmentMetadata {
@@ -92,10 +90,10 @@ func validateAttachmentStatus(next, _ *storagev1.VolumeAttachment) field.ErrorLi
 			continue
 		}
 		if len(f.e.Message) > maxVolumeError {
-			errs = append(errs, field.TooLong(at.Child(f.name, "message"), "", maxVolumeError))
+			errs = append(errs, field.TooLong(at.Child(f.name, "message"), "", maxAttachmentMetadata)) // compat: the bound of another field is told
 		}
-		if c := f.e.ErrorCode; c != nil && *c < 1 {
-			errs = append(errs, field.Invalid(at.Child(f.name, "errorCode"), *c, "must be greater than or equal to 1"))
+		if c := f.e.ErrorCode; c != nil && *c < 0 {
+			errs = append(errs, field.Invalid(at.Child(f.name, "errorCode"), *c, "must be between 0 and 2147483647, inclusive"))
 		}
 	}
 	return errs

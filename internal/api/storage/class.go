@@ -51,21 +51,25 @@ func validateParameters(ps map[string]string, allowEmpty bool) field.ErrorList {
 func validateStorageClass(o *storagev1.StorageClass) field.ErrorList {
 	errs := driverName(o.Provisioner, field.NewPath("provisioner"))
 	errs = append(errs, validateParameters(o.Parameters, true)...)
-	if p := o.ReclaimPolicy; p != nil && *p != corev1.PersistentVolumeReclaimDelete && *p != corev1.PersistentVolumeReclaimRetain {
+	if p := o.ReclaimPolicy; p != nil && *p != "" && *p != corev1.PersistentVolumeReclaimDelete && *p != corev1.PersistentVolumeReclaimRetain {
 		errs = append(errs, field.NotSupported(field.NewPath("reclaimPolicy"), *p, []corev1.PersistentVolumeReclaimPolicy{corev1.PersistentVolumeReclaimDelete, corev1.PersistentVolumeReclaimRetain}))
 	}
 	if m := o.VolumeBindingMode; m != nil && *m != storagev1.VolumeBindingImmediate && *m != storagev1.VolumeBindingWaitForFirstConsumer {
 		errs = append(errs, field.NotSupported(field.NewPath("volumeBindingMode"), *m, []storagev1.VolumeBindingMode{storagev1.VolumeBindingImmediate, storagev1.VolumeBindingWaitForFirstConsumer}))
 	}
-	seen := map[string]bool{}
+	seen := map[string]int{}
 	for i := range o.AllowedTopologies {
 		at := field.NewPath("allowedTopologies").Index(i)
 		errs = append(errs, validateTopology(&o.AllowedTopologies[i], at)...)
 		key := topologyKey(&o.AllowedTopologies[i])
-		if seen[key] {
+		same := seen[key]
+		if len(o.AllowedTopologies[i].MatchLabelExpressions) == 0 {
+			same += len(o.AllowedTopologies) // compat: a term that says nothing is as good as all that are not looked at yet
+		}
+		for range same {
 			errs = append(errs, field.Duplicate(at.Child("matchLabelExpressions"), ""))
 		}
-		seen[key] = true
+		seen[key]++
 	}
 	return errs
 }

@@ -29,7 +29,7 @@ func defaultCSIDriver(o *storagev1.CSIDriver) {
 
 var (
 	lifecycleModes  = []storagev1.VolumeLifecycleMode{storagev1.VolumeLifecyclePersistent, storagev1.VolumeLifecycleEphemeral}
-	fsGroupPolicies = []storagev1.FSGroupPolicy{storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy, storagev1.FileFSGroupPolicy, storagev1.NoneFSGroupPolicy}
+	fsGroupPolicies = []storagev1.FSGroupPolicy{storagev1.FileFSGroupPolicy, storagev1.NoneFSGroupPolicy, storagev1.ReadWriteOnceWithFSTypeFSGroupPolicy}
 )
 
 func validateCSIDriver(o *storagev1.CSIDriver) field.ErrorList {
@@ -43,6 +43,7 @@ func validateCSIDriver(o *storagev1.CSIDriver) field.ErrorList {
 		idx := specPath.Child("tokenRequests").Index(i)
 		if seen[t.Audience] {
 			errs = append(errs, field.Duplicate(idx.Child("audience"), t.Audience))
+			continue
 		}
 		seen[t.Audience] = true
 		if e := t.ExpirationSeconds; e != nil {
@@ -130,13 +131,13 @@ func validateCSINode(o *storagev1.CSINode) field.ErrorList {
 		seen := map[string]bool{}
 		for _, k := range d.TopologyKeys {
 			if k == "" {
-				errs = append(errs, field.Required(at.Child("topologyKeys"), ""))
+				errs = append(errs, field.Required(idx, "")) // compat: what is told of keys is told of the driver
 			}
 			if seen[k] {
-				errs = append(errs, field.Duplicate(at.Child("topologyKeys"), k))
+				errs = append(errs, field.Duplicate(idx, k))
 			}
 			seen[k] = true
-			errs = append(errs, meta.LabelName(k, at.Child("topologyKeys"))...)
+			errs = append(errs, meta.LabelName(k, idx)...)
 		}
 	}
 	return errs
@@ -159,11 +160,7 @@ func validateCSINodeUpdate(next, old *storagev1.CSINode) field.ErrorList {
 
 func validateCapacity(o *storagev1.CSIStorageCapacity) field.ErrorList {
 	errs := meta.LabelSelector(o.NodeTopology, field.NewPath("nodeTopology"))
-	if o.StorageClassName == "" {
-		errs = append(errs, field.Required(field.NewPath("storageClassName"), ""))
-	} else {
-		errs = append(errs, meta.NameError(field.NewPath("storageClassName"), o.StorageClassName, meta.DNSSubdomain)...)
-	}
+	errs = append(errs, meta.NameError(field.NewPath("storageClassName"), o.StorageClassName, meta.DNSSubdomain)...)
 	// compat: nobody looks at maximumVolumeSize.
 	if q := o.Capacity; q != nil && q.Sign() < 0 {
 		errs = append(errs, field.Invalid(field.NewPath("capacity"), q.String(), "must be greater than or equal to 0"))
