@@ -37,7 +37,9 @@ func setDefaults(o *apiextensionsv1.CustomResourceDefinition) {
 		meta.Default(&names.ListKind, names.Kind+"List")
 	}
 	meta.DefaultAt(&o.Spec.Conversion, apiextensionsv1.CustomResourceConversion{Strategy: apiextensionsv1.NoneConverter})
-	if w := o.Spec.Conversion.Webhook; w != nil && w.ClientConfig != nil && w.ClientConfig.Service != nil {
+	if w := o.Spec.Conversion.Webhook; w != nil && w.ClientConfig == nil && w.ConversionReviewVersions == nil {
+		o.Spec.Conversion.Webhook = nil // compat: one that says nothing is none
+	} else if w != nil && w.ClientConfig != nil && w.ClientConfig.Service != nil {
 		meta.DefaultAt(&w.ClientConfig.Service.Port, 443)
 	}
 	if len(o.Status.StoredVersions) == 0 {

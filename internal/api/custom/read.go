@@ -67,6 +67,9 @@ func (v *Version) shape(o *unstructured.Unstructured, strict, drop bool) (unknow
 		c.root.dropNulls(o.Object)
 	}
 	if c.root != nil && c.root.below&hasEmbedded != 0 {
+		if drop {
+			c.root.dropMetadata(o.Object)
+		}
 		ferr, paths := objectmeta.CoerceWithOptions(nil, o.Object, c.structural, false,
 			objectmeta.CoerceOptions{DropInvalidFields: drop, ReturnUnknownFieldPaths: strict})
 		if ferr != nil {
@@ -238,6 +241,29 @@ func (n *node) dropNulls(x any) {
 			for _, v := range x {
 				n.items.dropNulls(v)
 			}
+		}
+	}
+}
+
+// dropMetadata takes out of embedded objects metadata that is not even an object: what was stored
+// before the schema said what it is must not be in the way of all others. The library has no mercy
+// with it, and Kubernetes lists nothing of such a kind.
+func (n *node) dropMetadata(x any) {
+	if n == nil || n.below&hasEmbedded == 0 && !n.embedded {
+		return
+	}
+	switch x := x.(type) {
+	case map[string]any:
+		for k, v := range x {
+			if _, ok := v.(map[string]any); n.embedded && k == "metadata" && v != nil && !ok {
+				delete(x, k)
+			} else {
+				n.under(k).dropMetadata(v)
+			}
+		}
+	case []any:
+		for _, v := range x {
+			n.items.dropMetadata(v)
 		}
 	}
 }

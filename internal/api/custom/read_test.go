@@ -202,6 +202,12 @@ func TestStored(t *testing.T) {
 	if got := plain(t, o); got != `{"spec":{"a":"x","o":{"kind":"X","metadata":{}}}}` || o.GetName() != "w" || o.GetGeneration() != 1 || o.GetLabels() != nil {
 		t.Error(got, o.Object["metadata"])
 	}
+	for _, none := range []string{"a", "[{}]", "3"} {
+		o = widget(t, `{metadata: {name: w}, spec: {o: {kind: X, metadata: `+none+`}}}`)
+		if err := v.Stored(o); err != nil || plain(t, o) != `{"spec":{"a":"x","o":{"kind":"X"}}}` {
+			t.Error(plain(t, o), err)
+		}
+	}
 	o = widget(t, `{spec: {b: 1}}`)
 	if err := v.Prune(o); err != nil || plain(t, o) != `{"spec":{}}` {
 		t.Error(plain(t, o), err)
